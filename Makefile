@@ -1,0 +1,39 @@
+# The commands of this project; `make` alone lists them. Each sets up what it needs (scripts/setup.sh).
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types imports unit bench clean
+BIN := .venv/bin
+WORKERS ?= 2
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/.ready: pyproject.toml scripts/setup.sh
+	@bash scripts/setup.sh
+
+# Also when the environment is there but the server is not.
+setup: .venv/.ready  ## the virtual environment and redis-server
+	@command -v "$${DUCTO_REDIS_SERVER:-redis-server}" >/dev/null || bash scripts/setup.sh
+
+demo: setup  ## the story of a spend cap, on the embedded engine
+	@$(BIN)/ducto-redis demo
+
+test: setup lint types imports unit  ## everything that must hold; under five minutes
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+unit: setup
+	$(BIN)/pytest -n $(WORKERS) -q
+
+bench: setup  ## the measurements behind the layout of the data
+	$(BIN)/python bench/layout.py
+
+clean:  ## removes the virtual environment and caches
+	rm -rf .venv dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache

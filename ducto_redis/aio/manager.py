@@ -1,0 +1,191 @@
+"""The asyncio manager: a store's operations with typed errors and events of its own emitter."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from ducto_redis.compat import with_aliases
+from ducto_redis.core.operations import DEFAULT_TTL, Metadata
+from ducto_redis.core.outcomes import check
+from ducto_redis.events import CreditEventEmitter
+from ducto_redis.models import (
+    AddCreditsResult,
+    AvailableResult,
+    BalanceResult,
+    BillingMode,
+    CapCheckResult,
+    CapListResult,
+    CapResult,
+    DeductionResult,
+    HoldResult,
+    ReleaseResult,
+    Result,
+    SetupResult,
+    SpendCap,
+)
+from ducto_redis.money import Amount
+from ducto_redis.aio.store import AsyncRedisStore
+
+R = TypeVar("R", bound=Result)
+
+
+@with_aliases
+class AsyncCreditManager:
+    """The operations of a store, raising a ``CreditError`` where the store answers a code.
+
+    Args:
+        store: Where the credits are.
+        engine: Prices usage; comes with pricing.
+        emitter: Receives every event of this manager's operations, beside the store's emitter; None uses the store's.
+    """
+
+    def __init__(self, store: AsyncRedisStore, engine: Any = None, emitter: CreditEventEmitter | None = None) -> None:
+        self.store = store
+        self.engine = engine
+        self.emitter = emitter or store.emitter
+
+    async def _done(self, result: R) -> R:
+        if self.emitter is not self.store.emitter:
+            await self.emitter.aemit_all(result.events)
+        return check(result)
+
+    async def setup(self, create: bool = True) -> SetupResult:
+        """Writes or verifies the namespace's configuration; may be repeated at any time. See ``RedisStore.setup``."""
+        return await self.store.setup(create)
+
+    async def add_credits(
+        self,
+        user_id: str,
+        amount: Amount,
+        type: str = "adjustment",  # noqa: A002 - ducto's spelling
+        metadata: Metadata = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> AddCreditsResult:
+        """Grants credits, opening the account when there is none. See ``RedisStore.add_credits``."""
+        return await self._done(await self.store.add_credits(user_id, amount, type, metadata, idempotency_key=idempotency_key))
+
+    async def get_balance(self, user_id: str) -> BalanceResult:
+        """The balance and what was ever purchased.
+
+        Raises:
+            AccountUnknownError: There is no such account.
+        """
+        return await self._done(await self.store.get_balance(user_id))
+
+    async def get_available(self, user_id: str) -> AvailableResult:
+        """The balance, what open holds reserve of it, and what is left.
+
+        Raises:
+            AccountUnknownError: There is no such account.
+        """
+        return await self._done(await self.store.get_available(user_id))
+
+    async def reserve(
+        self,
+        user_id: str,
+        amount: Amount,
+        operation_type: str = "usage",
+        *,
+        ttl: float = DEFAULT_TTL,
+        model: str | None = None,
+        billing_mode: BillingMode = "strict",
+        min_balance: Amount = 0,
+        overdraft_floor: Amount | None = None,
+        metadata: Metadata = None,
+        idempotency_key: str | None = None,
+    ) -> HoldResult:
+        """Sets credits aside before the work: the admission gate, all or nothing. See ``RedisStore.reserve``.
+
+        Raises:
+            CapReachedError: A deny cap does not allow the amount.
+            InsufficientCreditsError: The available credits do not cover it.
+        """
+        return await self._done(
+            await self.store.reserve(
+                user_id,
+                amount,
+                operation_type,
+                ttl=ttl,
+                model=model,
+                billing_mode=billing_mode,
+                min_balance=min_balance,
+                overdraft_floor=overdraft_floor,
+                metadata=metadata,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def reserve_credits(
+        self,
+        user_id: str,
+        amount: Amount,
+        operation_type: str = "usage",
+        metadata: Metadata = None,
+        min_balance: Amount = 0,
+        *,
+        ttl: float = DEFAULT_TTL,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> HoldResult:
+        """A hold in the seed's spelling, not gated by caps. See ``RedisStore.reserve_credits``.
+
+        Raises:
+            InsufficientCreditsError: The available credits do not cover it.
+        """
+        return await self._done(
+            await self.store.reserve_credits(
+                user_id,
+                amount,
+                operation_type,
+                metadata,
+                min_balance,
+                ttl=ttl,
+                model=model,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def deduct_credits(
+        self, user_id: str, hold: str | HoldResult, amount: Amount, *, metadata: Metadata = None
+    ) -> DeductionResult:
+        """Charges exactly the amount against a hold, or frees the hold and raises. See ``RedisStore.deduct_credits``.
+
+        Raises:
+            CapReachedError: A deny cap does not allow the amount.
+            InsufficientCreditsError: The available credits do not cover it.
+            LeaseNotFoundError: There is no such hold, or it was released.
+            LeaseExpiredError: The hold expired before.
+        """
+        return await self._done(await self.store.deduct_credits(user_id, hold, amount, metadata=metadata))
+
+    async def settle(
+        self, user_id: str, hold: str | HoldResult, amount: Amount, *, metadata: Metadata = None
+    ) -> DeductionResult:
+        """Charges the actual cost against a hold; clamped, never refused, by caps and floor. See ``RedisStore.settle``.
+
+        Raises:
+            LeaseNotFoundError: There is no such hold, or it was released.
+            LeaseExpiredError: The hold expired before.
+        """
+        return await self._done(await self.store.settle(user_id, hold, amount, metadata=metadata))
+
+    async def release(self, user_id: str, hold: str | HoldResult) -> ReleaseResult:
+        """Drops a hold without a charge; ``reason`` says what was found, whatever that is."""
+        return await self._done(await self.store.release(user_id, hold))
+
+    async def set_spend_cap(self, cap: SpendCap) -> CapResult:
+        """Registers a cap, replacing the account's cap of the same period. See ``RedisStore.set_spend_cap``."""
+        return await self._done(await self.store.set_spend_cap(cap))
+
+    async def remove_spend_cap(self, user_id: str, cap_type: str) -> CapResult:
+        """Removes the account's cap of a period; ``removed`` says whether there was one."""
+        return await self._done(await self.store.remove_spend_cap(user_id, cap_type))
+
+    async def list_spend_caps(self, user_id: str) -> CapListResult:
+        """The account's own caps with their present spend, in the order of their registration."""
+        return await self._done(await self.store.list_spend_caps(user_id))
+
+    async def check_spend_cap(self, user_id: str, model: str | None = None, amount: Amount | None = None) -> CapCheckResult:
+        """Where the account stands against its caps and its ancestors'. See ``RedisStore.check_spend_cap``."""
+        return await self._done(await self.store.check_spend_cap(user_id, model, amount))

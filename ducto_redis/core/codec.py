@@ -1,0 +1,314 @@
+"""Replies -> results: what the scripts answer becomes models, messages and events, or an exception.
+
+Each class here reads the reply of one script; it carries what the reply does not repeat (account, hold id, asked units).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, TypeVar
+
+from ducto_redis import events
+from ducto_redis.codes import MEANINGS, Code
+from ducto_redis.core.keys import Account
+from ducto_redis.core.packed import ACTIONS, NOTE_FIRST, NOTE_OVER, Note, read_notes
+from ducto_redis.core.steps import Reply
+from ducto_redis.errors import CreditError, error_for
+from ducto_redis.events import CreditEvent
+from ducto_redis.models import (
+    AddCreditsResult,
+    BillingMode,
+    CapAction,
+    CapNotice,
+    CapResult,
+    DeductionResult,
+    HoldResult,
+    ReleaseReason,
+    ReleaseResult,
+    Result,
+)
+from ducto_redis.money import to_credits
+from ducto_redis.periods import NAME_OF, moment, period_end
+
+R = TypeVar("R", bound=Result)
+
+#: Codes that say something about the server, not about the request; they are raised by every operation.
+_RAISED: Final = frozenset({Code.NAMESPACE_UNKNOWN, Code.NEEDS_RESTORE, Code.SCHEMA_NEWER})
+_REASONS: Final[tuple[ReleaseReason, ...]] = ("released", "already_released", "already_settled", "not_found")
+_REUSED: Final = 2
+_CAP_EVENTS: Final = {"warn": events.CAP_WARNING, "notify": events.CAP_NOTIFY, "deny": events.CAP_WARNING}
+
+
+def code_of(reply: Reply) -> Code:
+    """The code of a reply.
+
+    Raises:
+        ConfigError: The code is about the server or the namespace (``needs_restore`` and its like).
+    """
+    code = Code(reply[0])
+    if code in _RAISED:
+        raise error_for(code, message_of(code))
+    return code
+
+
+def message_of(code: Code, why: str = "") -> str:
+    """The message of a code: ``code: why``; "" for OK."""
+    return "" if code is Code.OK else f"{code.text}: {why or MEANINGS[code]}"
+
+
+def refused(result: type[R], user_id: object, error: CreditError) -> R:
+    """A result for input that was refused before anything was sent.
+
+    Args:
+        result: The operation's result model.
+        user_id: The account as the caller gave it.
+        error: The refusal; its code and text become the result's.
+    """
+    code = error.code or Code.INVALID_ARGUMENT
+    return result(user_id=str(user_id)[:256], error_code=code.text, message=str(error), error=code.text)
+
+
+class Scale(NamedTuple):
+    """How units of one account are told to people: the namespace's precision and the account's scopes."""
+
+    precision: int
+    account: Account
+
+    def credits(self, units: int) -> Decimal:
+        """Credits of units."""
+        return to_credits(units, self.precision)
+
+    def notice(self, note: Note, now_ms: int) -> CapNotice:
+        """A cap as a decision saw it."""
+        action: CapAction = ACTIONS[note.action]  # type: ignore[assignment]  # the table holds exactly the literals
+        return CapNotice(
+            scope=self.account.scopes[note.level - 1],
+            cap_type=NAME_OF[note.kind],
+            limit=self.credits(note.limit),
+            action=action,
+            spent=self.credits(note.spent),
+            held=self.credits(note.admitted),
+            reset_at=period_end(NAME_OF[note.kind], now_ms),
+            first=bool(note.flags & NOTE_FIRST),
+            over_cap=bool(note.flags & NOTE_OVER),
+        )
+
+    def notices(self, packed: bytes, now_ms: int) -> tuple[CapNotice, ...]:
+        """The caps that a reply speaks of."""
+        return tuple(self.notice(note, now_ms) for note in read_notes(packed)) if packed else ()
+
+    def event(self, kind: str, now_ms: int, entry_id: str = "", **data: Any) -> CreditEvent:
+        """An event of this account."""
+        at: datetime = moment(now_ms)
+        event_id = f"{entry_id}/{kind}" if entry_id else ""
+        return CreditEvent(type=kind, timestamp=at, user_id=self.account.user_id, data=data, id=event_id)
+
+    def transaction(self, entry_id: bytes) -> str:
+        """A transaction id: where its ledger entry stands."""
+        return f"{self.account.shard}-{entry_id.decode()}" if entry_id else ""
+
+
+def _cap_text(cap: CapNotice, asked: Decimal) -> str:
+    held = f", {cap.held} held" if cap.held else ""
+    scope = f" of {cap.scope!r}" if "/" in cap.scope else ""
+    return f"{cap.cap_type} cap{scope} of {cap.limit}: {cap.spent} spent{held}, {asked} more asked"
+
+
+def _money_text(balance: Decimal, held: Decimal | None, asked: Decimal) -> str:
+    reserved = f" ({held} reserved)" if held else ""
+    return f"balance {balance}{reserved} does not cover {asked}"
+
+
+def _denial_events(scale: Scale, code: Code, now_ms: int, asked: Decimal, caps: tuple[CapNotice, ...], stage: str
+                   ) -> tuple[CreditEvent, ...]:  # fmt: skip
+    failed = scale.event(events.DEDUCT_FAILED, now_ms, error=code.text, amount=asked, stage=stage)
+    reached = tuple(
+        scale.event(
+            events.CAP_REACHED, now_ms, amount=asked, cap_type=cap.cap_type, limit=cap.limit, spent=cap.spent,
+            held=cap.held, scope=cap.scope, action=cap.action,
+        )
+        for cap in caps if code is Code.CAP_REACHED
+    )  # fmt: skip
+    return (failed, *reached)
+
+
+class GrantReply(NamedTuple):
+    """Reads ``add_credits``; a bad amount raises."""
+
+    scale: Scale
+    credit_type: str
+
+    def __call__(self, reply: Reply) -> AddCreditsResult:
+        code, now_ms, repetition, balance, amount, lifetime, entry_id = reply
+        if code_of(reply) is not Code.OK:
+            raise error_for(Code(code), message_of(Code(code)))
+        scale = self.scale
+        transaction = scale.transaction(entry_id)
+        result = AddCreditsResult(
+            user_id=scale.account.user_id,
+            transaction_id=transaction,
+            amount=scale.credits(amount),
+            new_balance=scale.credits(balance),
+            lifetime_purchased=scale.credits(lifetime),
+            idempotent=bool(repetition),
+            key_reused=repetition == _REUSED,
+        )
+        if not repetition:
+            result.events = (
+                scale.event(
+                    events.ADDED, now_ms, transaction, transaction_id=transaction, amount=result.amount,
+                    new_balance=result.new_balance, type=self.credit_type,
+                ),
+            )  # fmt: skip
+        return result
+
+
+class HoldReply(NamedTuple):
+    """Reads ``reserve``: a hold, or the refusal of one."""
+
+    scale: Scale
+    hold_id: str
+    operation_type: str
+    mode: BillingMode
+
+    def __call__(self, reply: Reply) -> HoldResult:
+        code = code_of(reply)
+        _, now_ms, repetition, balance, held, amount, expires_ms, packed = reply
+        scale = self.scale
+        caps = scale.notices(packed, now_ms)
+        result = HoldResult(
+            user_id=scale.account.user_id,
+            amount=scale.credits(amount),
+            balance=scale.credits(balance),
+            reserved_total=scale.credits(held),
+            available=scale.credits(balance - held),
+            billing_mode=self.mode,
+            caps=caps,
+            idempotent=bool(repetition),
+            key_reused=repetition == _REUSED,
+        )
+        if code is not Code.OK:
+            self._refuse(result, code, now_ms)
+            return result
+        result.hold_id = self.hold_id
+        result.expires_at = moment(expires_ms)
+        if not repetition:
+            result.events = (
+                scale.event(
+                    events.RESERVED, now_ms, f"h{self.hold_id}", lease_id=self.hold_id, amount=result.amount,
+                    available=result.available, billing_mode=self.mode, operation_type=self.operation_type,
+                    expires_at=result.expires_at,
+                ),
+            )  # fmt: skip
+        return result
+
+    def _refuse(self, result: HoldResult, code: Code, now_ms: int) -> None:
+        why = ""
+        if code is Code.CAP_REACHED:
+            why = "; ".join(_cap_text(cap, result.amount) for cap in result.caps)
+        elif code is Code.INSUFFICIENT_CREDITS:
+            why = _money_text(result.balance, result.reserved_total, result.amount)
+        result.error_code = result.error = code.text
+        result.message = message_of(code, why)
+        result.events = _denial_events(self.scale, code, now_ms, result.amount, result.caps, "reserve")
+
+
+class DeductionReply(NamedTuple):
+    """Reads ``settle`` and ``deduct_credits``; on the latter ``error`` is the message, as the seed prints it."""
+
+    scale: Scale
+    hold_id: str
+    message_as_error: bool
+
+    def __call__(self, reply: Reply) -> DeductionResult:
+        code = code_of(reply)
+        _, now_ms, repetition, balance, charged, asked, _held_amount, entry_id, packed = reply
+        scale = self.scale
+        caps = scale.notices(packed, now_ms)
+        result = DeductionResult(
+            user_id=scale.account.user_id,
+            transaction_id=scale.transaction(entry_id),
+            amount=scale.credits(charged),
+            balance_after=scale.credits(balance),
+            caps=caps,
+            idempotent=bool(repetition),
+            key_reused=repetition == _REUSED,
+        )
+        if code is not Code.OK:
+            self._refuse(result, code, now_ms, scale.credits(asked))
+            return result
+        result.shortfall = scale.credits(asked - charged)
+        result.cap_warning = caps[0] if caps else None
+        if not repetition:
+            result.events = self._done_events(result, now_ms)
+        return result
+
+    def _refuse(self, result: DeductionResult, code: Code, now_ms: int, asked: Decimal) -> None:
+        why = ""
+        if code is Code.CAP_REACHED:
+            why = "; ".join(_cap_text(cap, asked) for cap in result.caps)
+        elif code is Code.INSUFFICIENT_CREDITS:
+            why = _money_text(result.balance_after, None, asked)
+        result.error_code = code.text
+        result.message = message_of(code, why)
+        result.error = result.message if self.message_as_error else code.text
+        if not result.idempotent:
+            denied = _denial_events(self.scale, code, now_ms, asked, result.caps, "deduct")
+            freed = self.scale.event(events.RESERVATION_RELEASED, now_ms, lease_id=self.hold_id, reason=code.text)
+            expired = self.scale.event(events.LEASE_EXPIRED, now_ms, lease_id=self.hold_id)
+            if code in (Code.CAP_REACHED, Code.INSUFFICIENT_CREDITS):
+                denied = (*denied, freed)
+            result.events = (*denied, expired) if code is Code.LEASE_EXPIRED else denied
+
+    def _done_events(self, result: DeductionResult, now_ms: int) -> tuple[CreditEvent, ...]:
+        transaction = result.transaction_id
+        deducted = self.scale.event(
+            events.DEDUCTED, now_ms, transaction, transaction_id=transaction, amount=result.amount,
+            balance_after=result.balance_after, shortfall=result.shortfall, lease_id=self.hold_id,
+        )  # fmt: skip
+        breached = tuple(
+            self.scale.event(
+                _CAP_EVENTS[cap.action], now_ms, f"{transaction}/{at}", amount=result.amount, limit=cap.limit,
+                spent=cap.spent, cap_type=cap.cap_type, scope=cap.scope, action=cap.action, first=cap.first,
+                over_cap=cap.over_cap, balance_after=result.balance_after,
+            )
+            for at, cap in enumerate(result.caps)
+        )  # fmt: skip
+        return (deducted, *breached)
+
+
+class ReleaseReply(NamedTuple):
+    """Reads ``release``."""
+
+    scale: Scale
+    hold_id: str
+
+    def __call__(self, reply: Reply) -> ReleaseResult:
+        code_of(reply)
+        _, now_ms, reason, amount = reply
+        result = ReleaseResult(
+            user_id=self.scale.account.user_id, hold_id=self.hold_id, released=reason == 0, reason=_REASONS[reason]
+        )
+        if result.released:
+            result.events = (
+                self.scale.event(
+                    events.RESERVATION_RELEASED, now_ms, f"r{self.hold_id}", lease_id=self.hold_id, reason="released",
+                    amount=self.scale.credits(amount),
+                ),
+            )  # fmt: skip
+        return result
+
+
+class CapReply(NamedTuple):
+    """Reads ``set_spend_cap`` and ``remove_spend_cap``; refusals raise."""
+
+    scale: Scale
+    kind: int
+
+    def __call__(self, reply: Reply) -> CapResult:
+        code = code_of(reply)
+        if code is not Code.OK:
+            raise error_for(code, message_of(code))
+        removed = len(reply) > 3 and bool(reply[3])  # noqa: PLR2004 - only remove answers a fourth element
+        return CapResult(user_id=self.scale.account.user_id, cap_type=NAME_OF[self.kind], removed=removed)

@@ -1,0 +1,190 @@
+"""Operations of several steps, as generators that either driver runs: opening a namespace, and any call on one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+
+from ducto_redis.codes import Code
+from ducto_redis.core.codec import message_of
+from ducto_redis.core.keys import DEFAULT_SHARDS
+from ducto_redis.core.space import Config, Space
+from ducto_redis.core.steps import Answer, Batch, Call, Flow, Reply, ServerVersion
+from ducto_redis.errors import (
+    NamespaceUnknown,
+    NeedsRestore,
+    PrecisionMismatch,
+    SchemaNewer,
+    ServerTooOld,
+    StoreError,
+)
+from ducto_redis.models import SetupResult
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+LAYOUT: Final = 1
+MIN_SERVER: Final = (7, 0)
+_NO_GENERATION: Final = b"\0" * 8
+
+
+class ShardConfig(NamedTuple):
+    """The configuration as one shard holds it; ``generation`` is empty when there is none."""
+
+    code: Code
+    created: bool
+    generation: bytes
+    layout: int
+    precision: int
+    shards: int
+    state: str
+
+
+def _read_shard(reply: Reply) -> ShardConfig:
+    code, created, generation, layout, precision, shards, state = reply
+    numbers = (int(value) if value else 0 for value in (layout, precision, shards))
+    return ShardConfig(Code(code), bool(created), generation, *numbers, state.decode())
+
+
+def _shard_call(space: Space, shard: int, action: str, config: Config | None = None, state: str = "") -> Call[ShardConfig]:
+    ledger, key = space.keys.shard_keys(shard)
+    wanted = config or Config(_NO_GENERATION, 0, 0)
+    args = (action, wanted.generation, wanted.precision, wanted.shards, state)
+    return Call("setup", (key, ledger), args, _read_shard)
+
+
+def _check_server() -> Flow[None]:
+    version: str = yield ServerVersion()
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    # A user without the right to ask (INFO) gets "": the scripts' first line still needs 7.0 to compile.
+    if numbers and numbers < MIN_SERVER:
+        msg = f"the server is Redis {version}; ducto_redis needs 7.0 or newer (script flags)"
+        raise ServerTooOld(msg)
+
+
+def _check_wanted(space: Space, first: ShardConfig) -> None:
+    if first.layout > LAYOUT:
+        raise SchemaNewer(message_of(Code.SCHEMA_NEWER))
+    wanted = space.wanted_precision
+    if wanted is not None and wanted != first.precision:
+        msg = (
+            f"namespace {space.name!r} counts with precision {first.precision}, not {wanted}; it is fixed when the"
+            " namespace is created - open it without precision, or use another namespace"
+        )
+        raise PrecisionMismatch(msg)
+    if space.wanted_shards is not None and space.wanted_shards != first.shards:
+        msg = f"namespace {space.name!r} has {first.shards} shards, not {space.wanted_shards}; this is fixed too"
+        raise PrecisionMismatch(msg)
+
+
+def _create(space: Space, generation: bytes) -> Flow[bool]:
+    """Writes the configuration to every shard, the first shard marking when all are done. Answers whether we won.
+
+    Two processes may do this at once: the first shard's script decides whose generation counts, both write that one.
+    """
+    shards = space.wanted_shards or DEFAULT_SHARDS
+    mine = Config(generation, space.new_precision, shards)
+    first: ShardConfig = yield _shard_call(space, 0, "create", mine, "creating")
+    _check_wanted(space, first)
+    agreed = Config(first.generation, first.precision, first.shards)
+    space.adopt(agreed)
+    yield Batch(tuple(_shard_call(space, shard, "create", agreed, "ready") for shard in range(1, shards)))
+    done: ShardConfig = yield _shard_call(space, 0, "ready", agreed)
+    if done.code is not Code.OK:
+        raise NeedsRestore(message_of(Code.NEEDS_RESTORE))
+    return first.created
+
+
+def _check_shards(space: Space, first: ShardConfig, others: Sequence[ShardConfig]) -> None:
+    strange = [at for at, shard in enumerate(others, 1) if shard.generation != first.generation]
+    if strange:
+        msg = (
+            f"needs_restore: {len(strange)} of {first.shards} shards of {space.name!r} are empty or hold another"
+            f" generation (first: shard {strange[0]}); restore the namespace before using it"
+        )
+        raise NeedsRestore(msg)
+
+
+def open_namespace(space: Space, *, create: bool, generation: bytes) -> Flow[SetupResult]:
+    """Reads and verifies the namespace's configuration, creating it when asked to.
+
+    Args:
+        space: The namespace; adopts what is found.
+        create: Whether an absent namespace is created.
+        generation: 8 random bytes, used when it is created.
+
+    Raises:
+        ServerTooOld: The server is older than Redis 7.0.
+        NamespaceUnknown: There is none and ``create`` is false.
+        PrecisionMismatch: It counts differently than wanted.
+        NeedsRestore: Some of its shards are missing or of another generation.
+        SchemaNewer: It was written by a newer release.
+    """
+    yield from _check_server()
+    first: ShardConfig = yield _shard_call(space, 0, "read")
+    created = False
+    if first.generation:
+        _check_wanted(space, first)
+    if not first.generation or first.state == "creating":
+        if not create:
+            msg = f"namespace_unknown: the server knows no namespace {space.name!r}; call setup() first"
+            raise NamespaceUnknown(msg)
+        if not first.generation:
+            yield from _refuse_remains(space)
+        created = yield from _create(space, generation)
+    else:
+        space.adopt(Config(first.generation, first.precision, first.shards))
+        others = yield Batch(tuple(_shard_call(space, shard, "read") for shard in range(1, first.shards)))
+        _check_shards(space, first, others)
+    config = space.known
+    return SetupResult(
+        namespace=space.name,
+        created=created,
+        precision=config.precision,
+        shards=config.shards,
+        generation=config.generation.hex(),
+    )
+
+
+def _refuse_remains(space: Space) -> Flow[None]:
+    """Refuses to create a namespace of which the first shard alone is gone."""
+    shards = space.wanted_shards or DEFAULT_SHARDS
+    others: list[ShardConfig] = yield Batch(tuple(_shard_call(space, shard, "read") for shard in range(1, shards)))
+    if any(shard.generation for shard in others):
+        # Another process may have created the namespace since the first shard was read.
+        again: ShardConfig = yield _shard_call(space, 0, "read")
+        if again.generation:
+            return
+        msg = f"needs_restore: shard 0 of {space.name!r} is gone while others are there; restore the namespace"
+        raise NeedsRestore(msg)
+
+
+def operate(
+    space: Space, build: Callable[Concatenate[Space, P], Call[T] | Answer[T]], *args: P.args, **options: P.kwargs
+) -> Flow[T]:
+    """Runs an operation: reads the configuration before the first one, and once more when the server holds another.
+
+    A client that meets another generation re-reads the configuration once: a newer one that is ready is adopted and
+    the operation sent again (it was not executed); anything else is ``NeedsRestore`` (SPEC 6).
+    """
+    if space.config is None:
+        yield from open_namespace(space, create=False, generation=_NO_GENERATION)
+    step = build(space, *args, **options)
+    if isinstance(step, Answer):
+        return step.value
+    try:
+        result: T = yield step
+    except (NamespaceUnknown, NeedsRestore) as error:
+        known = space.config
+        try:
+            yield from open_namespace(space, create=False, generation=_NO_GENERATION)
+        except StoreError:
+            space.config = known
+            raise NeedsRestore(str(error)) from error
+        if space.config == known:
+            raise
+        step = build(space, *args, **options)
+        if isinstance(step, Answer):
+            return step.value
+        result = yield step
+    return result

@@ -1,0 +1,134 @@
+"""The only place that builds a key or a field name; ``lua/README.md`` says what they hold.
+
+Ids are encoded before they become part of a name: a user called ``alice}:x`` must not reach another's key, so every
+byte outside ``[A-Za-z0-9_.~-]`` is written as ``%XX``. The encoding is injective and leaves no brace, colon or slash.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import crc_hqx
+from functools import lru_cache
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from ducto_redis.errors import InvalidArgumentError, InvalidIdError
+
+MAX_ACCOUNT_BYTES: Final = 256
+MAX_OP_BYTES: Final = 128
+MAX_LEVELS: Final = 6
+MAX_SHARDS: Final = 1024
+DEFAULT_SHARDS: Final = 64
+DEFAULT_NAMESPACE: Final = "ducto"
+
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
+
+
+def encode(text: str) -> str:
+    """Percent-encodes an id or a path segment."""
+    return quote(text, safe="")
+
+
+class Account(NamedTuple):
+    """An account id, resolved.
+
+    Attributes:
+        user_id: The id as the caller spells it.
+        scopes: The ids of its levels, the root first.
+        shard: The shard that the root lives in.
+        root: The root, encoded.
+        path: The encoded rest of the path; "" for a root.
+        keys: The six keys of the root, in the order of ``lua/lib/keys.lua``.
+    """
+
+    user_id: str
+    scopes: tuple[str, ...]
+    shard: int
+    root: bytes
+    path: bytes
+    keys: tuple[bytes, ...]
+
+
+def _checked(text: object, what: str, bytes_max: int) -> str:
+    if not isinstance(text, str):
+        msg = f"invalid_id: {what} must be text, not {type(text).__name__}"
+        raise InvalidIdError(msg)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as cause:
+        msg = f"invalid_id: {what} holds a lone surrogate, which is no text"
+        raise InvalidIdError(msg) from cause
+    if not 1 <= size <= bytes_max:
+        msg = f"invalid_id: {what} must have 1 to {bytes_max} bytes, not {size}"
+        raise InvalidIdError(msg)
+    return text
+
+
+def op_field(letter: str, op_id: object, account: Account) -> bytes:
+    """The field of an operation's record: kind, id and the account's path, so that ids are scoped by all three.
+
+    Args:
+        letter: ``h`` holds, ``g`` grants, ``c`` caps.
+        op_id: The operation's id, 1 to 128 bytes.
+        account: The account it belongs to.
+
+    Raises:
+        InvalidIdError: The id is empty, too long or not text.
+    """
+    name = letter + encode(_checked(op_id, "an operation or hold id", MAX_OP_BYTES))
+    return name.encode() + (b"/" + account.path if account.path else b"")
+
+
+class KeyMaker:
+    """Builds the keys of one namespace.
+
+    Args:
+        namespace: 1 to 32 letters, digits, ``_``, ``.`` or ``-``.
+        shards: The number of hash tags that roots are spread over, 1 to 1024; fixed by ``setup()``.
+
+    Raises:
+        InvalidArgumentError: Either is not allowed.
+    """
+
+    def __init__(self, namespace: str, shards: int) -> None:
+        if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
+            msg = f"invalid_argument: namespace {namespace!r} must be 1 to 32 of A-Z a-z 0-9 _ . -"
+            raise InvalidArgumentError(msg)
+        if isinstance(shards, bool) or not isinstance(shards, int) or not 1 <= shards <= MAX_SHARDS:
+            msg = f"invalid_argument: shards must be 1 to {MAX_SHARDS}, not {shards!r}"
+            raise InvalidArgumentError(msg)
+        self.namespace = namespace
+        self.shards = shards
+        self._resolve = lru_cache(maxsize=8192)(self._account)
+
+    def account(self, user_id: object) -> Account:
+        """Resolves an account id; the last 8,192 are kept.
+
+        Raises:
+            InvalidIdError: It is empty, too long, too deep or not text.
+        """
+        return self._resolve(_checked(user_id, "an account id", MAX_ACCOUNT_BYTES))
+
+    def shard_keys(self, shard: int) -> tuple[bytes, bytes]:
+        """The keys every root of a shard shares: ledger and config."""
+        tag = f"{self.namespace}:{{{shard}}}:"
+        return f"{tag}ledger".encode(), f"{tag}config".encode()
+
+    def _account(self, user_id: str) -> Account:
+        segments = user_id.split("/")
+        if "" in segments or len(segments) > MAX_LEVELS:
+            msg = f"invalid_id: {user_id!r} must be a path of 1 to {MAX_LEVELS} segments, none of them empty"
+            raise InvalidIdError(msg)
+        encoded = [encode(segment) for segment in segments]
+        root = encoded[0]
+        shard = crc_hqx(root.encode(), 0) % self.shards
+        tag = f"{self.namespace}:{{{shard}}}:"
+        own = tuple(f"{tag}{kind}:{root}".encode() for kind in ("s", "x", "0", "1"))
+        return Account(
+            user_id=user_id,
+            scopes=tuple("/".join(segments[: depth + 1]) for depth in range(len(segments))),
+            shard=shard,
+            root=root.encode(),
+            path="/".join(encoded[1:]).encode(),
+            keys=own + self.shard_keys(shard),
+        )

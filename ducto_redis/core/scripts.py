@@ -1,0 +1,124 @@
+"""Finds the Lua files, expands their includes and knows their SHA; the text that runs is made here, nowhere else.
+
+A script is the file named after its operation. ``--- @include lib/name`` pulls in a shared file once, before the code
+that names it; every file includes directly what it uses (``tests/lua/test_sources.py``). Variants put another file in
+place of an include: the injected clock of the tests, the packing library of the embedded engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_INCLUDE = re.compile(r"^--- @include (lib/[a-z_/]+)$")
+_SHEBANG = "#!lua"
+
+#: Includes that are replaced for the embedded engine and for injected time.
+PORTABLE_STRUCT: Final[Mapping[str, str]] = {"lib/struct": "lib/variants/struct"}
+INJECTED_CLOCK: Final[Mapping[str, str]] = {"lib/clock": "lib/variants/clock"}
+
+
+class Script(NamedTuple):
+    """A script ready to send: its name, its text and the SHA-1 that the server knows it by."""
+
+    name: str
+    text: bytes
+    sha: bytes
+
+
+def lua_root() -> Path:
+    """The folder of the Lua files: inside an installed package, beside the package in a checkout.
+
+    Raises:
+        FileNotFoundError: Neither is there; the installation is incomplete.
+    """
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "lua", package.parent / "lua"):
+        if (folder / "lib").is_dir():
+            return folder
+    msg = "ducto_redis is installed without its Lua scripts; install it again"
+    raise FileNotFoundError(msg)
+
+
+def script_names() -> tuple[str, ...]:
+    """The names of all scripts."""
+    return tuple(sorted(path.stem for path in lua_root().glob("*.lua")))
+
+
+def read_source(name: str) -> list[str]:
+    """The lines of a Lua file, by its name below ``lua/`` without the ending."""
+    return (lua_root() / f"{name}.lua").read_text(encoding="utf-8").splitlines()
+
+
+def expand(name: str, variants: Mapping[str, str]) -> list[str]:
+    """Expands the includes of a script, each once, in the order of first need.
+
+    Args:
+        name: The script, or an include.
+        variants: Include name -> the include put in its place.
+
+    Raises:
+        ValueError: An include is circular; the message names the chain.
+    """
+    done: set[str] = set()
+
+    def lines_of(source: str, chain: tuple[str, ...]) -> list[str]:
+        if source in chain:
+            msg = f"circular include: {' -> '.join((*chain, source))}"
+            raise ValueError(msg)
+        out: list[str] = []
+        for line in read_source(source):
+            found = _INCLUDE.match(line)
+            if not found:
+                out.append(line)
+            elif (target := variants.get(found[1], found[1])) not in done:
+                # Marked only after its own includes are out, so that a cycle is seen as one.
+                out += lines_of(target, (*chain, source))
+                done.add(target)
+        return out
+
+    return lines_of(name, ())
+
+
+def _without_comments(lines: list[str]) -> list[str]:
+    # The server keeps every script's text; whole-line comments are for readers of the repository.
+    out: list[str] = []
+    in_block = False
+    for line in lines:
+        text = line.strip()
+        if in_block or text.startswith("--[["):
+            in_block = not text.endswith("]]")
+        elif text and not text.startswith("--"):
+            out.append(line)
+    return out
+
+
+@cache
+def _build(name: str, variants: tuple[tuple[str, str], ...], shebang: bool) -> Script:
+    lines = expand(name, dict(variants))
+    if not lines[0].startswith(_SHEBANG):
+        msg = f"lua/{name}.lua must start with {_SHEBANG}"
+        raise ValueError(msg)
+    body = _without_comments(lines[1:])
+    text = "\n".join([lines[0], *body] if shebang else body).encode()
+    return Script(name, text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode())
+
+
+class ScriptSet:
+    """The scripts in one variant.
+
+    Args:
+        variants: Include name -> the include put in its place.
+        shebang: Whether the engine understands ``#!lua`` (the embedded one does not).
+    """
+
+    def __init__(self, variants: Mapping[str, str] | None = None, *, shebang: bool = True) -> None:
+        self._variants = tuple(sorted((variants or {}).items()))
+        self._shebang = shebang
+
+    def __getitem__(self, name: str) -> Script:
+        return _build(name, self._variants, self._shebang)

@@ -1,0 +1,131 @@
+"""Reads ``read_account``: balances, the list of caps, and which cap ``check_spend_cap`` reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ducto_redis.codes import Code
+from ducto_redis.core.codec import Scale, code_of, message_of
+from ducto_redis.core.packed import ACTIONS, Node, Note, read_caps, read_node
+from ducto_redis.core.steps import Reply
+from ducto_redis.models import AvailableResult, BalanceResult, CapCheckResult, CapListResult, Result
+from ducto_redis.periods import NAME_OF, period_end
+
+_DENY = ACTIONS.index("deny")
+
+
+class Levels(NamedTuple):
+    """What ``read_account`` answers: the counters and packed caps of each level, the root first."""
+
+    code: Code
+    now_ms: int
+    lifetime_units: int
+    nodes: tuple[Node, ...]
+    caps: tuple[bytes, ...]
+
+    @property
+    def own(self) -> Node:
+        """The counters of the account itself."""
+        return self.nodes[-1] if self.nodes else Node()
+
+    def notes(self) -> Iterator[Note]:
+        """Every cap of every level with its present spend, the root's first."""
+        for level, (node, packed) in enumerate(zip(self.nodes, self.caps, strict=True), 1):
+            for cap in read_caps(packed):
+                yield Note(level, cap.kind, cap.action, 0, cap.limit, node.spent(cap.kind), node.admitted)
+
+
+def read_levels(reply: Reply) -> Levels:
+    """Reads the reply of ``read_account``."""
+    code = code_of(reply)
+    packed = reply[3:]
+    return Levels(code, reply[1], reply[2], tuple(read_node(data) for data in packed[::2]), tuple(packed[1::2]))
+
+
+def _tell_unknown(result: Result, levels: Levels) -> None:
+    if levels.code is not Code.OK:
+        result.error_code = result.error = levels.code.text
+        result.message = message_of(levels.code)
+
+
+class BalanceView(NamedTuple):
+    """Reads the balance; an unknown account has the code ``account_unknown`` beside its 0."""
+
+    scale: Scale
+
+    def __call__(self, reply: Reply) -> BalanceResult:
+        levels = read_levels(reply)
+        result = BalanceResult(
+            user_id=self.scale.account.user_id,
+            balance=self.scale.credits(levels.own.balance),
+            lifetime_purchased=self.scale.credits(levels.lifetime_units),
+        )
+        _tell_unknown(result, levels)
+        return result
+
+
+class AvailableView(NamedTuple):
+    """Reads balance, reserved and available."""
+
+    scale: Scale
+
+    def __call__(self, reply: Reply) -> AvailableResult:
+        levels = read_levels(reply)
+        result = AvailableResult(
+            user_id=self.scale.account.user_id,
+            balance=self.scale.credits(levels.own.balance),
+            reserved=self.scale.credits(levels.own.held),
+            available=self.scale.credits(levels.own.balance - levels.own.held),
+        )
+        _tell_unknown(result, levels)
+        return result
+
+
+class CapListView(NamedTuple):
+    """Lists the caps of the account itself."""
+
+    scale: Scale
+
+    def __call__(self, reply: Reply) -> CapListResult:
+        levels = read_levels(reply)
+        own = len(self.scale.account.scopes)
+        caps = tuple(self.scale.notice(note, levels.now_ms) for note in levels.notes() if note.level == own)
+        return CapListResult(user_id=self.scale.account.user_id, caps=caps)
+
+
+def _rank(note: Note, amount_units: int) -> tuple[int, int]:
+    """Orders caps for the report: a refusing deny cap, else the largest overshoot, else the least room (SPEC 3)."""
+    room = note.limit - note.spent - note.admitted
+    overshoot = note.spent + amount_units - note.limit
+    if note.action == _DENY and room < max(amount_units, 1):
+        return (0, room)
+    if overshoot > 0:
+        return (1, -overshoot)
+    return (2, room)
+
+
+class CapCheckView(NamedTuple):
+    """Says where the account stands against its caps and its ancestors', for an amount (0: for anything more)."""
+
+    scale: Scale
+    amount_units: int
+
+    def __call__(self, reply: Reply) -> CapCheckResult:
+        levels = read_levels(reply)
+        result = CapCheckResult(user_id=self.scale.account.user_id, current_spend=self.scale.credits(levels.own.spent_day))
+        _tell_unknown(result, levels)
+        notes = sorted(levels.notes(), key=lambda note: _rank(note, self.amount_units))
+        if not notes:
+            return result
+        note = notes[0]
+        rank = _rank(note, self.amount_units)[0]
+        result.capped = rank == 0
+        result.current_spend = self.scale.credits(note.spent)
+        result.held = self.scale.credits(note.admitted)
+        result.cap_limit = self.scale.credits(note.limit)
+        result.action = self.scale.notice(note, levels.now_ms).action if rank < 2 else None  # noqa: PLR2004
+        result.cap_type = NAME_OF[note.kind]
+        result.scope = self.scale.account.scopes[note.level - 1]
+        result.reset_at = period_end(result.cap_type, levels.now_ms)
+        return result

@@ -1,0 +1,140 @@
+"""The asyncio driver: as the synchronous one, on redis-py's asyncio connections.
+
+A driver belongs to the event loop that first uses it. A cancelled call drops its connection: the reply that is still
+to come must never be read as the answer to another call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, ResponseError
+
+from ducto_redis.core.scripts import ScriptSet
+from ducto_redis.core.steps import Batch, Call, Flow, ServerVersion, Step
+from ducto_redis.drivers.failures import raise_ours
+from ducto_redis.drivers.flowing import adrive
+from ducto_redis.drivers.replies import command_of, read_replies, version_in
+from ducto_redis.drivers.urls import connect_options
+from ducto_redis.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def connect(url: str) -> redis.asyncio.Redis:
+    """A client for ``redis://``, ``rediss://`` or ``unix://`` with redis-py's own retries switched off.
+
+    Raises:
+        ConfigError: redis-py cannot read the URL.
+    """
+    try:
+        return redis.asyncio.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **connect_options())
+    except ValueError as cause:
+        msg = f"the store's URL cannot be used: {cause}"
+        raise ConfigError(msg) from cause
+
+
+class AsyncDriver:
+    """Runs calls and flows on a server; the arguments are those of ``SyncDriver``, the client is redis.asyncio's."""
+
+    def __init__(
+        self, client: redis.asyncio.Redis, scripts: ScriptSet | None = None, stamp: Callable[[], int] | None = None
+    ) -> None:
+        self._client = client
+        self._pool: Any = client.connection_pool  # redis-py's annotations of pools and connections are partial
+        self._scripts = scripts or ScriptSet()
+        self._stamp = stamp
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def run_flow(self, flow: Flow[T]) -> T:
+        """Runs a flow to its end.
+
+        Raises:
+            ConfigError: Another event loop has used this driver before.
+        """
+        self._claim_loop()
+        return await adrive(flow, self._step)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()
+
+    def _claim_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            msg = "this store belongs to another event loop; make one store per loop"
+            raise ConfigError(msg)
+
+    async def _step(self, step: Step) -> Any:
+        if isinstance(step, Call):
+            async with self._connection(step) as connection:
+                reply = await self._evaluate(connection, step)
+            return step.parse(reply)
+        if isinstance(step, Batch):
+            return await self._run_batch(step)
+        assert isinstance(step, ServerVersion)
+        async with self._connection(None) as connection:
+            try:
+                return version_in(await self._exchange(connection, "INFO", "server"))
+            except ResponseError:
+                return ""
+
+    async def _run_batch(self, batch: Batch) -> list[Any]:
+        if not batch.calls:
+            return []
+        async with self._connection(batch.calls[0]) as connection:
+            # NOSCRIPT cannot be mended inside a pipeline: the first call alone loads the script.
+            first = await self._evaluate(connection, batch.calls[0])
+            rest = batch.calls[1:]
+            commands = [command_of(call, self._scripts[call.script], self._stamp) for call in rest]
+            await connection.send_packed_command(connection.pack_commands(commands))
+            replies = [first]
+            for _ in rest:
+                try:
+                    replies.append(await connection.read_response(disable_decoding=True))
+                except ResponseError as error:  # the replies behind it are still to be read
+                    replies.append(error)
+        return read_replies(batch.calls, replies)
+
+    async def _evaluate(self, connection: Any, call: Call[Any]) -> Any:
+        script = self._scripts[call.script]
+        command = command_of(call, script, self._stamp)
+        try:
+            return await self._exchange(connection, *command)
+        except NoScriptError:
+            await self._exchange(connection, "SCRIPT", "LOAD", script.text)
+            return await self._exchange(connection, *command)
+
+    @staticmethod
+    async def _exchange(connection: Any, *command: Any) -> Any:
+        await connection.send_packed_command(connection.pack_command(*command))
+        return await connection.read_response(disable_decoding=True)
+
+    @asynccontextmanager
+    async def _connection(self, call: Call[Any] | None) -> AsyncIterator[Any]:
+        """Lends a connection that is ready to write; one with a reply outstanding never goes back to the pool."""
+        try:
+            connection = await self._pool.get_connection()
+        except Exception as error:
+            raise_ours(error, call, sent=False)
+        clean = False
+        try:
+            yield connection
+            clean = True
+        except ResponseError as error:
+            clean = True
+            raise_ours(error, call, sent=True)
+        except Exception as error:  # noqa: BLE001 - told apart by raise_ours
+            raise_ours(error, call, sent=True)
+        finally:
+            if not clean:
+                await connection.disconnect(nowait=True)
+            await self._pool.release(connection)

@@ -1,0 +1,43 @@
+"""What both drivers share without IO: the command of a call, and reading the server's version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from redis.exceptions import NoPermissionError, ResponseError
+
+from ducto_redis.core.scripts import Script
+from ducto_redis.core.steps import Call
+from ducto_redis.drivers.failures import raise_ours
+
+_VERSION = re.compile(rb"^redis_version:([0-9.]+)", re.MULTILINE)
+
+
+def command_of(call: Call[Any], script: Script, stamp: Callable[[], int] | None) -> tuple[Any, ...]:
+    """The EVALSHA command of a call; with injected time as the last argument when there is a stamp."""
+    tail = () if stamp is None else (stamp(),)
+    return ("EVALSHA", script.sha, len(call.keys), *call.keys, *call.args, *tail)
+
+
+def version_in(info: bytes) -> str:
+    """The version in the answer to INFO; "" when it is not told."""
+    found = _VERSION.search(info)
+    return found[1].decode() if found else ""
+
+
+def read_version(ask: Callable[[], bytes]) -> str:
+    """Asks for the version; "" when this user may not ask."""
+    try:
+        return version_in(ask())
+    except (NoPermissionError, ResponseError):
+        return ""
+
+
+def read_replies(calls: Sequence[Call[Any]], replies: Sequence[Any]) -> list[Any]:
+    """The results of a batch; the first error among its replies is raised once all of them were read."""
+    for call, reply in zip(calls, replies, strict=True):
+        if isinstance(reply, Exception):
+            raise_ours(reply, call, sent=True)
+    return [call.parse(reply) for call, reply in zip(calls, replies, strict=True)]

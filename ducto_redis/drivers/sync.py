@@ -1,0 +1,127 @@
+"""The synchronous driver: one connection per call from redis-py's pool, used directly.
+
+redis-py's client would send a script again after a lost reply, executing it twice; its connections do not. Reading
+and writing on the connection also tells what was sent from what was not. Thread-safe; the pool is fork-safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from ducto_redis.core.scripts import ScriptSet
+from ducto_redis.core.steps import Batch, Call, Flow, ServerVersion, Step
+from ducto_redis.drivers.failures import raise_ours
+from ducto_redis.drivers.flowing import drive
+from ducto_redis.drivers.replies import command_of, read_replies, read_version
+from ducto_redis.drivers.urls import connect_options
+from ducto_redis.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def connect(url: str) -> redis.Redis:
+    """A client for ``redis://``, ``rediss://`` or ``unix://`` with redis-py's own retries switched off.
+
+    Raises:
+        ConfigError: redis-py cannot read the URL.
+    """
+    try:
+        return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **connect_options())
+    except ValueError as cause:
+        msg = f"the store's URL cannot be used: {cause}"
+        raise ConfigError(msg) from cause
+
+
+class SyncDriver:
+    """Runs calls and flows on a server.
+
+    Args:
+        client: A redis-py client; its pool is used, its retries are not.
+        scripts: The scripts to run.
+        stamp: Appends injected time to every call (tests only; needs scripts with the injected clock).
+    """
+
+    def __init__(
+        self, client: redis.Redis, scripts: ScriptSet | None = None, stamp: Callable[[], int] | None = None
+    ) -> None:
+        self._client = client
+        self._pool: Any = client.connection_pool  # redis-py's annotations of pools and connections are partial
+        self._scripts = scripts or ScriptSet()
+        self._stamp = stamp
+
+    def run_flow(self, flow: Flow[T]) -> T:
+        """Runs a flow to its end."""
+        return drive(flow, self._step)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+    def _step(self, step: Step) -> Any:
+        if isinstance(step, Call):
+            with self._connection(step) as connection:
+                reply = self._evaluate(connection, step)
+            return step.parse(reply)
+        if isinstance(step, Batch):
+            return self._run_batch(step)
+        assert isinstance(step, ServerVersion)
+        with self._connection(None) as connection:
+            return read_version(lambda: self._exchange(connection, "INFO", "server"))
+
+    def _run_batch(self, batch: Batch) -> list[Any]:
+        if not batch.calls:
+            return []
+        with self._connection(batch.calls[0]) as connection:
+            # NOSCRIPT cannot be mended inside a pipeline: the first call alone loads the script.
+            first = self._evaluate(connection, batch.calls[0])
+            rest = batch.calls[1:]
+            commands = [command_of(call, self._scripts[call.script], self._stamp) for call in rest]
+            connection.send_packed_command(connection.pack_commands(commands))
+            replies = [first]
+            for _ in rest:
+                try:
+                    replies.append(connection.read_response(disable_decoding=True))
+                except redis.exceptions.ResponseError as error:  # the replies behind it are still to be read
+                    replies.append(error)
+        return read_replies(batch.calls, replies)
+
+    def _evaluate(self, connection: Any, call: Call[Any]) -> Any:
+        script = self._scripts[call.script]
+        command = command_of(call, script, self._stamp)
+        try:
+            return self._exchange(connection, *command)
+        except redis.exceptions.NoScriptError:
+            self._exchange(connection, "SCRIPT", "LOAD", script.text)
+            return self._exchange(connection, *command)
+
+    @staticmethod
+    def _exchange(connection: Any, *command: Any) -> Any:
+        connection.send_packed_command(connection.pack_command(*command))
+        return connection.read_response(disable_decoding=True)
+
+    @contextmanager
+    def _connection(self, call: Call[Any] | None) -> Iterator[Any]:
+        """Lends a connection that is ready to write; one with a reply outstanding never goes back to the pool."""
+        try:
+            connection = self._pool.get_connection()
+        except Exception as error:
+            raise_ours(error, call, sent=False)
+        clean = False
+        try:
+            yield connection
+            clean = True
+        except redis.exceptions.ResponseError as error:
+            clean = True
+            raise_ours(error, call, sent=True)
+        except Exception as error:  # noqa: BLE001 - told apart by raise_ours
+            raise_ours(error, call, sent=True)
+        finally:
+            if not clean:
+                connection.disconnect()
+            self._pool.release(connection)

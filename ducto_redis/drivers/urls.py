@@ -1,0 +1,32 @@
+"""URLs of servers: which engine they name and how redis-py connects to them - without retries of its own."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ducto_redis.errors import ConfigError
+
+SCHEMES: Final = ("redis", "rediss", "unix", "memory")
+#: The socket's limits in seconds; a URL's query (``?socket_timeout=2``) overrides them.
+SOCKET_TIMEOUT: Final = 5.0
+CONNECT_TIMEOUT: Final = 2.0
+
+
+def engine_of(url: str) -> str:
+    """``memory`` for the embedded engine, else ``server``.
+
+    Raises:
+        ConfigError: The scheme is none of redis, rediss, unix, memory.
+    """
+    scheme = urlsplit(url).scheme if isinstance(url, str) else ""
+    if scheme not in SCHEMES:
+        # The URL itself may hold a password and is not repeated.
+        msg = f"a store's URL must start with one of {', '.join(f'{name}://' for name in SCHEMES)}, not {scheme!r}"
+        raise ConfigError(msg)
+    return "memory" if scheme == "memory" else "server"
+
+
+def connect_options() -> dict[str, Any]:
+    """Options for redis-py's ``from_url`` that both worlds share."""
+    return {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": CONNECT_TIMEOUT}

@@ -1,0 +1,316 @@
+"""The data that callers pass and receive; amounts are ``Decimal`` credits, times are aware UTC datetimes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+
+from ducto_redis.events import CreditEvent
+from ducto_redis.periods import CapType
+
+CapAction = Literal["deny", "warn", "notify"]
+BillingMode = Literal["strict", "overdraft", "postpaid"]
+ReleaseReason = Literal["released", "already_released", "already_settled", "not_found"]
+
+
+def _exact(amount: object) -> object:
+    # A float is read through its shortest text, never through its binary value; bool is no amount.
+    if isinstance(amount, bool):
+        msg = "a truth value is not an amount"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic turns ValueError into its own error
+    return Decimal(repr(amount)) if isinstance(amount, float) else amount
+
+
+#: Credits in a model: finite, read exactly.
+Credits = Annotated[Decimal, BeforeValidator(_exact), Field(allow_inf_nan=False)]
+
+
+class SpendCap(BaseModel):
+    """A limit on what an account may spend in a calendar period (SPEC 3).
+
+    Attributes:
+        user_id: The account; a path for a level of a hierarchy.
+        cap_type: The period, "daily" or "monthly" (UTC). Accepted as ``type`` too.
+        limit: Credits, >= 0. Spend may reach it; with "deny" it never passes it.
+        action: "deny" refuses, "warn" and "notify" let pass and report.
+    """
+
+    model_config = ConfigDict(populate_by_name=True, extra="forbid")
+
+    user_id: str
+    cap_type: CapType = Field(default="daily", validation_alias=AliasChoices("cap_type", "type"))
+    limit: Credits = Field(default=Decimal(0), ge=0)
+    action: CapAction = "deny"
+
+
+class CapNotice(BaseModel):
+    """One cap as a decision saw it.
+
+    Attributes:
+        scope: The account whose cap it is (the account itself or an ancestor).
+        cap_type: Its period.
+        limit: Its limit.
+        action: Its action.
+        spent: Spend of the current period: before a refused amount, after a charged one.
+        held: Admitted holds that count against it.
+        reset_at: When the period ends.
+        first: Whether this very charge crossed the limit.
+        over_cap: Whether a deny cap was passed by a hold admitted before it was lowered.
+    """
+
+    scope: str
+    cap_type: CapType
+    limit: Decimal
+    action: CapAction
+    spent: Decimal
+    held: Decimal
+    reset_at: datetime
+    first: bool = False
+    over_cap: bool = False
+
+
+class Result(BaseModel):
+    """Base of the results: business outcomes are told here, not raised.
+
+    Attributes:
+        user_id: The account.
+        error_code: The code of ``docs/results.md``, or None.
+        message: The code and why, for people; "" without a code.
+        error: The code - on ``deduct_credits`` the message - or None.
+        events: What happened, as given to the emitters.
+    """
+
+    user_id: str
+    error_code: str | None = None
+    message: str = ""
+    error: str | None = None
+    events: tuple[CreditEvent, ...] = ()
+
+
+class BalanceResult(Result):
+    """The balance, and what was ever purchased."""
+
+    balance: Decimal = Decimal(0)
+    lifetime_purchased: Decimal = Decimal(0)
+
+
+class AvailableResult(Result):
+    """The balance, what open holds reserve of it, and what is left."""
+
+    balance: Decimal = Decimal(0)
+    reserved: Decimal = Decimal(0)
+    available: Decimal = Decimal(0)
+
+
+class AddCreditsResult(Result):
+    """A grant. ``idempotent``: it had been executed before under this key; ``key_reused``: with another amount."""
+
+    transaction_id: str = ""
+    amount: Decimal = Decimal(0)
+    new_balance: Decimal = Decimal(0)
+    lifetime_purchased: Decimal = Decimal(0)
+    idempotent: bool = False
+    key_reused: bool = False
+
+
+class HoldResult(Result):
+    """A hold, or why there is none.
+
+    Attributes:
+        hold_id: What ``settle``, ``release`` and ``deduct_credits`` take; "" when refused.
+        amount: Credits held (asked, when refused).
+        balance: The balance.
+        reserved_total: All that is held on the account, this hold included.
+        available: What is left to hold.
+        billing_mode: The mode whose floor the hold keeps.
+        expires_at: When the hold is freed by itself; None when refused.
+        caps: The deny caps that refuse the amount, or - for ``reserve_credits`` - would refuse its deduction.
+        idempotent: The hold had been made before under this key.
+        key_reused: It had been made with other parameters.
+    """
+
+    hold_id: str = ""
+    amount: Decimal = Decimal(0)
+    balance: Decimal = Decimal(0)
+    reserved_total: Decimal = Decimal(0)
+    available: Decimal = Decimal(0)
+    billing_mode: BillingMode = "strict"
+    expires_at: datetime | None = None
+    caps: tuple[CapNotice, ...] = ()
+    idempotent: bool = False
+    key_reused: bool = False
+
+    @property
+    def reservation_id(self) -> str:
+        """The hold's id, as the seed spells it."""
+        return self.hold_id
+
+    @property
+    def lease_id(self) -> str:
+        """The hold's id, as ducto 2 spells it."""
+        return self.hold_id
+
+
+class DeductionResult(Result):
+    """A charge, or why there was none.
+
+    Attributes:
+        transaction_id: Where the charge stands in the ledger (``<shard>-<entry id>``); "" when nothing was charged.
+        amount: Credits charged.
+        shortfall: Of the asked amount, what neither hold, caps nor floor allowed; never charged.
+        balance_after: The balance after it; the untouched balance when refused.
+        cap_warning: The first cap that spend now lies above, or None.
+        caps: Every cap that refused the amount, or that spend now lies above.
+        idempotent: The hold had been settled before.
+        key_reused: It had been settled with another amount.
+    """
+
+    transaction_id: str = ""
+    amount: Decimal = Decimal(0)
+    shortfall: Decimal = Decimal(0)
+    balance_after: Decimal = Decimal(0)
+    cap_warning: CapNotice | None = None
+    caps: tuple[CapNotice, ...] = ()
+    idempotent: bool = False
+    key_reused: bool = False
+
+
+class ReleaseResult(Result):
+    """Whether a hold was dropped by this call, and if not, why."""
+
+    hold_id: str = ""
+    released: bool = False
+    reason: ReleaseReason = "not_found"
+
+    @property
+    def lease_id(self) -> str:
+        """The hold's id, as ducto 2 spells it."""
+        return self.hold_id
+
+
+class CapResult(Result):
+    """A cap was registered or removed."""
+
+    cap_type: CapType = "daily"
+    removed: bool = False
+
+
+class CapListResult(Result):
+    """The caps of an account, each with its present spend."""
+
+    caps: tuple[CapNotice, ...] = ()
+
+
+class CapCheckResult(Result):
+    """Where an account stands against its caps (SPEC 3, ``check_spend_cap``).
+
+    Attributes:
+        capped: Whether a deny cap refuses the amount (without one: anything more).
+        current_spend: Spend of the current period of the cap that is reported.
+        held: Admitted holds that count against it.
+        cap_limit: Its limit; 0 when the account has no cap.
+        action: Its action when it is breached, else None.
+        model: The model it is limited to, or None.
+        cap_type: Its period, or None without a cap.
+        scope: The account whose cap it is.
+        reset_at: When its period ends, or None without a cap.
+    """
+
+    capped: bool = False
+    current_spend: Decimal = Decimal(0)
+    held: Decimal = Decimal(0)
+    cap_limit: Decimal = Decimal(0)
+    action: CapAction | None = None
+    model: str | None = None
+    cap_type: CapType | None = None
+    scope: str = ""
+    reset_at: datetime | None = None
+
+
+class SetupResult(BaseModel):
+    """The namespace as it stands after ``setup()``; ``created`` when this call made it."""
+
+    namespace: str
+    created: bool
+    precision: int
+    shards: int
+    generation: str
+
+
+class CreditMetadata(BaseModel):
+    """What a caller wants kept with a charge; further fields are kept too."""
+
+    model_config = ConfigDict(extra="allow")
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    model: str | None = None
+    reference_type: str | None = None
+    reference_id: str | None = None
+    idempotency_key: str | None = None
+    fixed_job: str | None = None
+
+
+class ToolCall(BaseModel):
+    """One call of a tool."""
+
+    name: str
+
+
+class UsageMetrics(BaseModel):
+    """What an operation used; the input of pricing."""
+
+    model: str | None = None
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    cache_read_tokens: int = Field(default=0, ge=0)
+    cache_write_tokens: int = Field(default=0, ge=0)
+    tool_calls: list[ToolCall] = []
+    search_queries: int = Field(default=0, ge=0)
+    search_results: int = Field(default=0, ge=0)
+    web_search_calls: int = Field(default=0, ge=0)
+    code_exec_calls: int = Field(default=0, ge=0)
+    fixed_job: str | None = None
+
+
+class OperationPolicy(BaseModel):
+    """How one type of operation is billed under a plan; None inherits."""
+
+    billing_mode: BillingMode | None = None
+    max_concurrent: int | None = Field(default=None, ge=0)
+    overdraft_floor: Credits | None = Field(default=None, le=0)
+
+
+class PlanDefinition(BaseModel):
+    """A plan: what it includes each month and how its accounts are billed."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    id: str = ""
+    name: str
+    free_allowance: Credits = Field(default=Decimal(0), ge=0)
+    rate_overrides: dict[str, Any] = {}
+    features: dict[str, Any] = {}
+    default_billing_mode: BillingMode | None = Field(
+        default=None, validation_alias=AliasChoices("default_billing_mode", "billing_mode")
+    )
+    per_operation: dict[str, OperationPolicy] = {}
+    max_concurrent: int | None = Field(default=None, ge=0)
+    overdraft_floor: Credits | None = Field(default=None, le=0)
+
+
+class PricingConfigData(BaseModel):
+    """A pricing configuration as it is stored; expressions are checked when pricing loads it."""
+
+    version: Literal[1] = 1
+    models: dict[str, str]
+    tools: dict[str, str] = {"_default": "tool_calls * 0"}
+    search: dict[str, Any] | None = None
+    cache: dict[str, Any] | None = None
+    fixed: dict[str, int] | None = None
+    min_balance: Credits = Field(default=Decimal(5), ge=0)
+    signup_bonus: int = Field(default=50, ge=0)
+    plans: dict[str, PlanDefinition] | None = None

@@ -1,0 +1,330 @@
+"""The synchronous store: credits, holds and caps on a Redis server. Thread-safe and fork-safe.
+
+Every method is one round trip and one atomic script. Business outcomes are results with ``error_code``; exceptions are
+for input that has no result to stand in, for the configuration and for the server.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, Self, TypeVar
+
+from ducto_redis.compat import with_aliases
+from ducto_redis.core import flows, operations
+from ducto_redis.core.keys import DEFAULT_NAMESPACE
+from ducto_redis.core.operations import DEFAULT_TTL, Metadata
+from ducto_redis.core.space import Space
+from ducto_redis.core.steps import Answer, Call, Flow
+from ducto_redis.drivers import embedded, sync
+from ducto_redis.drivers.urls import engine_of
+from ducto_redis.events import CreditEventEmitter
+from ducto_redis.ids import new_generation, new_id
+from ducto_redis.models import (
+    AddCreditsResult,
+    AvailableResult,
+    BalanceResult,
+    BillingMode,
+    CapCheckResult,
+    CapListResult,
+    CapResult,
+    DeductionResult,
+    HoldResult,
+    ReleaseResult,
+    Result,
+    SetupResult,
+    SpendCap,
+)
+from ducto_redis.money import Amount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import redis
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Result)
+P = ParamSpec("P")
+
+
+class Driver(Protocol):
+    """What a store needs of a driver."""
+
+    def run_flow(self, flow: Flow[T]) -> T: ...  # noqa: D102 - see the drivers
+    def close(self) -> None: ...  # noqa: D102
+
+
+@with_aliases
+class RedisStore:
+    """Credits, holds and spend caps on Redis 7.0 or newer.
+
+    Args:
+        client: A redis-py client (its retries are not used, so they may be on or off), or a driver.
+        namespace: Separates installations on one server: 1 to 32 of ``A-Z a-z 0-9 _ . -``.
+        precision: Decimal places, 0 to 9, fixed when the namespace is created; None takes what it has (4 when new).
+            Token prices want 6.
+        shards: Hash tags that accounts are spread over, fixed likewise; None takes what it has (64 when new).
+        emitter: Receives every event beside the results.
+
+    Raises:
+        InvalidArgumentError: A setting is not allowed.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis | Driver,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        precision: int | None = None,
+        shards: int | None = None,
+        emitter: CreditEventEmitter | None = None,
+    ) -> None:
+        self._driver: Driver = client if hasattr(client, "run_flow") else sync.SyncDriver(client)
+        self._space = Space(namespace, precision, shards)
+        self.emitter: Final = emitter or CreditEventEmitter()
+
+    @classmethod
+    def from_url(cls, url: str, **settings: Any) -> Self:
+        """Connects to ``redis://``, ``rediss://``, ``unix://`` or the embedded engine, ``memory://``.
+
+        Args:
+            url: As redis-py reads it; ``memory://name`` is shared within the process.
+            settings: Those of the constructor.
+
+        Raises:
+            ConfigError: The URL cannot be used.
+        """
+        driver: Driver
+        if engine_of(url) == "memory":
+            driver = embedded.EmbeddedDriver(embedded.connect(url))
+        else:
+            driver = sync.SyncDriver(sync.connect(url))
+        return cls(driver, **settings)
+
+    def __enter__(self) -> Self:
+        """Enters a block at whose end the store is closed."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Closes the store."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._driver.close()
+
+    def _run(
+        self, build: Callable[Concatenate[Space, P], Call[R] | Answer[R]], *args: P.args, **options: P.kwargs
+    ) -> R:
+        result = self._driver.run_flow(flows.operate(self._space, build, *args, **options))
+        if result.events:
+            self.emitter.emit_all(result.events)
+        return result
+
+    def setup(self, create: bool = True) -> SetupResult:
+        """Writes or verifies the namespace's configuration; may be repeated at any time.
+
+        Args:
+            create: Whether a namespace that is not there is created; without it that is an error.
+
+        Raises:
+            NamespaceUnknown: There is none and ``create`` is false.
+            NeedsRestore: Part of the namespace is gone.
+            PrecisionMismatch: It counts with another precision or shard count than this store asks for.
+            SchemaNewer: It was written by a newer release.
+            ServerTooOld: The server is older than Redis 7.0.
+        """
+        return self._driver.run_flow(flows.open_namespace(self._space, create=create, generation=new_generation()))
+
+    def add_credits(
+        self,
+        user_id: str,
+        amount: Amount,
+        type: str = "adjustment",  # noqa: A002 - ducto's spelling
+        metadata: Metadata = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> AddCreditsResult:
+        """Grants credits, opening the account when there is none.
+
+        Args:
+            user_id: The account; a path such as ``acme/search/alice`` for one below others.
+            amount: Credits; only an ``adjustment`` may be 0 or negative.
+            type: Free text of at most 64 bytes ("seed", "purchase", ...); ``purchase`` grows ``lifetime_purchased``.
+            metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
+            idempotency_key: The same key on the same account grants once within 24 to 48 hours.
+
+        Raises:
+            InvalidAmountError: The amount, or the balance it would lead to, is out of range.
+        """
+        op_id, own_key = idempotency_key or new_id(), idempotency_key is not None
+        return self._run(operations.add_credits, user_id, amount, type, metadata, op_id=op_id, own_key=own_key)
+
+    def get_balance(self, user_id: str) -> BalanceResult:
+        """The balance and what was ever purchased; code ``account_unknown`` beside 0 for an account that is not there."""
+        return self._run(operations.get_balance, user_id)
+
+    def get_available(self, user_id: str) -> AvailableResult:
+        """The balance, what open holds reserve of it, and what is left."""
+        return self._run(operations.get_available, user_id)
+
+    def reserve(
+        self,
+        user_id: str,
+        amount: Amount,
+        operation_type: str = "usage",
+        *,
+        ttl: float = DEFAULT_TTL,
+        model: str | None = None,
+        billing_mode: BillingMode = "strict",
+        min_balance: Amount = 0,
+        overdraft_floor: Amount | None = None,
+        metadata: Metadata = None,
+        idempotency_key: str | None = None,
+    ) -> HoldResult:
+        """Sets credits aside before the work: the admission gate, all or nothing (SPEC 3 and 5).
+
+        Args:
+            user_id: The account; the caps of every level of its path decide.
+            amount: Credits, the worst case; 0 makes a hold that only counts as open.
+            operation_type: Free text of at most 64 bytes.
+            ttl: Seconds until the hold is freed by itself, 1 to 604800.
+            model: The model that is used, at most 128 bytes.
+            billing_mode: The floor to keep: "strict" ``min_balance``, "overdraft" ``overdraft_floor``, "postpaid" none.
+            min_balance: Credits that strict leaves untouched.
+            overdraft_floor: The balance, <= 0, that overdraft may reach.
+            metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
+            idempotency_key: Becomes the hold's id; the same key makes one hold within 24 to 48 hours.
+
+        Returns:
+            The hold, or one of ``cap_reached``, ``insufficient_credits``, ``account_unknown``, ``too_many_holds`` and
+            ``invalid_*`` in ``error_code``.
+        """
+        return self._run(
+            operations.reserve,
+            user_id,
+            amount,
+            operation_type,
+            ttl=ttl,
+            model=model,
+            billing_mode=billing_mode,
+            min_balance=min_balance,
+            overdraft_floor=overdraft_floor,
+            metadata=metadata,
+            op_id=idempotency_key or new_id(),
+            own_key=idempotency_key is not None,
+        )
+
+    def reserve_credits(
+        self,
+        user_id: str,
+        amount: Amount,
+        operation_type: str = "usage",
+        metadata: Metadata = None,
+        min_balance: Amount = 0,
+        *,
+        ttl: float = DEFAULT_TTL,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> HoldResult:
+        """A hold in the seed's spelling: held against the balance, not gated by caps - ``deduct_credits`` is.
+
+        Returns:
+            The hold; ``caps`` lists the deny caps that would refuse its deduction now. The arguments are ``reserve``'s.
+        """
+        return self._run(
+            operations.reserve,
+            user_id,
+            amount,
+            operation_type,
+            ttl=ttl,
+            model=model,
+            min_balance=min_balance,
+            metadata=metadata,
+            admit=False,
+            op_id=idempotency_key or new_id(),
+            own_key=idempotency_key is not None,
+        )
+
+    def deduct_credits(
+        self, user_id: str, hold: str | HoldResult, amount: Amount, *, metadata: Metadata = None
+    ) -> DeductionResult:
+        """Charges exactly the amount against a hold, or refuses and frees the hold in the same step (SPEC 3).
+
+        Args:
+            user_id: The account the hold was made for.
+            hold: The hold or its id.
+            amount: Credits; more than the hold is gated, the rest of less is freed; never charged in part.
+            metadata: Kept in the ledger.
+
+        Returns:
+            The charge; or ``cap_reached``, ``insufficient_credits`` (the hold is freed), ``lease_not_found``,
+            ``lease_expired``, ``invalid_*``. ``error`` is the message that explains it.
+        """
+        return self._run(operations.deduct_credits, user_id, hold, amount, metadata=metadata)
+
+    def settle(
+        self, user_id: str, hold: str | HoldResult, amount: Amount, *, metadata: Metadata = None
+    ) -> DeductionResult:
+        """Charges the actual cost against a hold; caps and floor may clamp the charge, never refuse it (SPEC 5).
+
+        Args:
+            user_id: The account the hold was made for.
+            hold: The hold or its id.
+            amount: Credits, the actual cost; 0 charges nothing and ends the hold.
+            metadata: Kept in the ledger.
+
+        Returns:
+            The charge, with the ``shortfall`` that was not charged; or ``lease_not_found``, ``lease_expired``,
+            ``invalid_*``. Settling again answers the first outcome with ``idempotent``.
+        """
+        return self._run(operations.settle, user_id, hold, amount, metadata=metadata)
+
+    def release(self, user_id: str, hold: str | HoldResult) -> ReleaseResult:
+        """Drops a hold without a charge; ``reason`` says what was found, whatever that is."""
+        return self._run(operations.release, user_id, hold)
+
+    def set_spend_cap(self, cap: SpendCap) -> CapResult:
+        """Registers a cap, replacing the account's cap of the same period; what was spent in the period stays.
+
+        Raises:
+            InvalidAmountError: The limit is out of range.
+        """
+        return self._run(operations.set_spend_cap, cap, op_id=new_id())
+
+    def remove_spend_cap(self, user_id: str, cap_type: str) -> CapResult:
+        """Removes the account's cap of a period; ``removed`` says whether there was one."""
+        return self._run(operations.remove_spend_cap, user_id, cap_type, op_id=new_id())
+
+    def list_spend_caps(self, user_id: str) -> CapListResult:
+        """The account's own caps with their present spend, in the order of their registration."""
+        return self._run(operations.list_spend_caps, user_id)
+
+    def check_spend_cap(self, user_id: str, model: str | None = None, amount: Amount | None = None) -> CapCheckResult:
+        """Where the account stands against its caps and its ancestors'; changes nothing.
+
+        Args:
+            user_id: The account.
+            model: Must be None in this release.
+            amount: Credits that one asks for; None asks whether anything more may be spent.
+
+        Returns:
+            Of several caps: a refusing deny cap first, else the breached one with the largest overshoot, else the one
+            with the least room. Without caps the spend of the day with a limit of 0 and no ``cap_type``.
+        """
+        return self._run(operations.check_spend_cap, user_id, model, amount)
+
+
+class MemoryStore(RedisStore):
+    """The store on the embedded engine: the same scripts inside the process, nothing durable (extra ``embedded``).
+
+    Args:
+        url: ``memory://``, or ``memory://name`` for an engine shared within the process.
+        settings: Those of ``RedisStore``.
+
+    Raises:
+        ConfigError: The extra is not installed.
+    """
+
+    def __init__(self, client: Driver | str = "memory://", **settings: Any) -> None:
+        driver = embedded.EmbeddedDriver(embedded.connect(client)) if isinstance(client, str) else client
+        super().__init__(driver, **settings)

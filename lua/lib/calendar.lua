@@ -1,0 +1,49 @@
+-- calendar: UTC day and month numbers, and the roll of a node's period counters to the present ones.
+--- @include lib/node
+
+local DAY_MS = 86400000
+
+-- Months since 1970-01 of a day number, by the civil-from-days arithmetic of the proleptic Gregorian calendar
+-- (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"): years start in March, so leap days come last.
+local function month_of_day(day)
+  local shifted = day + 719468
+  local era = math.floor(shifted / 146097)
+  local day_of_era = shifted - era * 146097
+  local year_of_era = math.floor((day_of_era - math.floor(day_of_era / 1460) + math.floor(day_of_era / 36524)
+    - math.floor(day_of_era / 146096)) / 365)
+  local day_of_year = day_of_era - (365 * year_of_era + math.floor(year_of_era / 4) - math.floor(year_of_era / 100))
+  local march_month = math.floor((5 * day_of_year + 2) / 153)
+  -- March is month 2 of the civil year (January = 0); January and February belong to the next one.
+  return (year_of_era + era * 400 - 1970) * 12 + march_month + 2
+end
+
+-- Moves one counter of a node to the present period. Going forward the old spend is kept as "previous" and the
+-- count starts at 0. Going back (a step of the clock) nothing is forgotten: spend of the period that now lies in
+-- the future is carried into the present one, together with what the present one had counted before.
+local function roll_counter(node, id_at, spent_at, previous_at, back_at, present)
+  local last, back = node[id_at], node[back_at]
+  if present > last then
+    node[previous_at] = node[spent_at]
+    node[spent_at] = 0
+    node[back_at] = present - last <= 254 and present - last or 0
+  else
+    if back > 0 and last - back >= present then
+      node[spent_at] = node[spent_at] + node[previous_at]
+    end
+    node[previous_at] = 0
+    node[back_at] = 0
+  end
+  node[id_at] = present
+end
+
+-- Brings a node's day and month counters to the present. The usual case is one comparison.
+local function roll_node(node, day)
+  if node[DAY_ID] == day then
+    return
+  end
+  local month = month_of_day(day)
+  roll_counter(node, DAY_ID, SPENT_DAY, PREVIOUS_DAY, DAY_BACK, day)
+  if node[MONTH_ID] ~= month then
+    roll_counter(node, MONTH_ID, SPENT_MONTH, PREVIOUS_MONTH, MONTH_BACK, month)
+  end
+end

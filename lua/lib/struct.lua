@@ -1,0 +1,2 @@
+-- struct: packing of binary records. Redis has the library built in; the embedded engine expands
+-- lib/variants/struct.lua in place of this file, with the same layout byte for byte.

@@ -1,0 +1,46 @@
+"""Fixtures: a real server per worker, a namespace per test, and the ``api`` that contract tests run on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from apis import COMBINATIONS, Api
+from hypothesis import settings
+from servers import RedisProcess
+
+settings.register_profile("ducto", deadline=None, print_blob=True, derandomize=False)
+settings.load_profile("ducto")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[RedisProcess]:
+    """A real server, one per worker."""
+    process = RedisProcess()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace that no other test uses."""
+    return f"t{next(_numbers)}"
+
+
+@pytest.fixture(params=list(COMBINATIONS))
+def api(request: pytest.FixtureRequest, namespace: str) -> Iterator[Api]:
+    """Each combination of face and engine in turn."""
+    real = COMBINATIONS[request.param][1]
+    url = request.getfixturevalue("server").url if real else f"memory://{namespace}"
+    made = Api(request.param, url, namespace)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(api: Api):
+    """A ready store of each combination."""
+    return api.store()
