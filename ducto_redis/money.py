@@ -39,6 +39,10 @@ def _decimal(amount: object) -> Decimal:
     raise InvalidAmountError(msg)
 
 
+def _is_truth(amount: object) -> bool:
+    return isinstance(amount, bool)
+
+
 def to_units(amount: object, precision: int, *, lowest: int = 0, lift: bool = False) -> int:
     """Reads an amount of credits as units.
 
@@ -54,22 +58,22 @@ def to_units(amount: object, precision: int, *, lowest: int = 0, lift: bool = Fa
     Raises:
         InvalidAmountError: Not a number, not finite, or out of range.
     """
-    if isinstance(amount, Integral) and not isinstance(amount, bool):
-        units = int(amount) * 10**precision
+    if isinstance(amount, Integral) and not _is_truth(amount):
+        units: int = int(amount) * 10**precision
     else:
-        credits = _decimal(amount)
+        value = _decimal(amount)
         # The magnitude is bounded before any arithmetic: 1e999999999 must not be expanded.
-        if not credits.is_finite() or credits.adjusted() > len(str(MAX_UNITS)):
+        if not value.is_finite() or value.adjusted() > len(str(MAX_UNITS)):
             msg = f"invalid_amount: {amount!r:.80} is not finite or too large"
             raise InvalidAmountError(msg)
         try:
-            units = int(credits.scaleb(precision, _CONTEXT).to_integral_value(ROUND_HALF_UP, _CONTEXT))
+            units = int(value.scaleb(precision, _CONTEXT).to_integral_value(ROUND_HALF_UP, _CONTEXT))
         except ArithmeticError as cause:
             msg = f"invalid_amount: {amount!r:.80} cannot be counted in units"
             raise InvalidAmountError(msg) from cause
-        if lift and units == 0 and credits > 0:
+        if lift and units == 0 and value > 0:
             units = 1
-        if units == 0 and credits < 0 <= lowest:
+        if units == 0 and value < 0 <= lowest:
             units = -1  # a negative amount stays refused where only positive ones make sense
     if not lowest <= units <= MAX_UNITS:
         least = to_credits(lowest, precision)

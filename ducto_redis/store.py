@@ -104,7 +104,9 @@ class RedisStore:
         """Enters a block at whose end the store is closed."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Closes the store."""
         self.close()
 
@@ -160,7 +162,7 @@ class RedisStore:
         return self._run(operations.add_credits, user_id, amount, type, metadata, op_id=op_id, own_key=own_key)
 
     def get_balance(self, user_id: str) -> BalanceResult:
-        """The balance and what was ever purchased; code ``account_unknown`` beside 0 for an account that is not there."""
+        """The balance and what was ever purchased; ``account_unknown`` beside 0 for an account that is not there."""
         return self._run(operations.get_balance, user_id)
 
     def get_available(self, user_id: str) -> AvailableResult:

@@ -28,7 +28,7 @@ class Awaited:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.face, name)
-        if not callable(value) or name in {"emitter"}:
+        if not callable(value):
             return value
 
         def call(*args: Any, **options: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from ducto_redis.aio.store import AsyncRedisStore
 from ducto_redis.compat import with_aliases
 from ducto_redis.core.operations import DEFAULT_TTL, Metadata
 from ducto_redis.core.outcomes import check
@@ -24,7 +25,6 @@ from ducto_redis.models import (
     SpendCap,
 )
 from ducto_redis.money import Amount
-from ducto_redis.aio.store import AsyncRedisStore
 
 R = TypeVar("R", bound=Result)
 
@@ -63,7 +63,9 @@ class AsyncCreditManager:
         idempotency_key: str | None = None,
     ) -> AddCreditsResult:
         """Grants credits, opening the account when there is none. See ``RedisStore.add_credits``."""
-        return await self._done(await self.store.add_credits(user_id, amount, type, metadata, idempotency_key=idempotency_key))
+        return await self._done(
+            await self.store.add_credits(user_id, amount, type, metadata, idempotency_key=idempotency_key)
+        )
 
     async def get_balance(self, user_id: str) -> BalanceResult:
         """The balance and what was ever purchased.
@@ -186,6 +188,8 @@ class AsyncCreditManager:
         """The account's own caps with their present spend, in the order of their registration."""
         return await self._done(await self.store.list_spend_caps(user_id))
 
-    async def check_spend_cap(self, user_id: str, model: str | None = None, amount: Amount | None = None) -> CapCheckResult:
+    async def check_spend_cap(
+        self, user_id: str, model: str | None = None, amount: Amount | None = None
+    ) -> CapCheckResult:
         """Where the account stands against its caps and its ancestors'. See ``RedisStore.check_spend_cap``."""
         return await self._done(await self.store.check_spend_cap(user_id, model, amount))

@@ -104,7 +104,9 @@ class AsyncRedisStore:
         """Enters a block at whose end the store is closed."""
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Closes the store."""
         await self.close()
 
@@ -133,7 +135,9 @@ class AsyncRedisStore:
             SchemaNewer: It was written by a newer release.
             ServerTooOld: The server is older than Redis 7.0.
         """
-        return await self._driver.run_flow(flows.open_namespace(self._space, create=create, generation=new_generation()))
+        return await self._driver.run_flow(
+            flows.open_namespace(self._space, create=create, generation=new_generation())
+        )
 
     async def add_credits(
         self,
@@ -160,7 +164,7 @@ class AsyncRedisStore:
         return await self._run(operations.add_credits, user_id, amount, type, metadata, op_id=op_id, own_key=own_key)
 
     async def get_balance(self, user_id: str) -> BalanceResult:
-        """The balance and what was ever purchased; code ``account_unknown`` beside 0 for an account that is not there."""
+        """The balance and what was ever purchased; ``account_unknown`` beside 0 for an account that is not there."""
         return await self._run(operations.get_balance, user_id)
 
     async def get_available(self, user_id: str) -> AvailableResult:
@@ -299,7 +303,9 @@ class AsyncRedisStore:
         """The account's own caps with their present spend, in the order of their registration."""
         return await self._run(operations.list_spend_caps, user_id)
 
-    async def check_spend_cap(self, user_id: str, model: str | None = None, amount: Amount | None = None) -> CapCheckResult:
+    async def check_spend_cap(
+        self, user_id: str, model: str | None = None, amount: Amount | None = None
+    ) -> CapCheckResult:
         """Where the account stands against its caps and its ancestors'; changes nothing.
 
         Args:

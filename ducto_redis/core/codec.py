@@ -1,10 +1,11 @@
 """Replies -> results: what the scripts answer becomes models, messages and events, or an exception.
 
-Each class here reads the reply of one script; it carries what the reply does not repeat (account, hold id, asked units).
+Each class here reads the reply of one script; it carries what the reply does not repeat (account, hold id).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, TypeVar
@@ -81,7 +82,7 @@ class Scale(NamedTuple):
 
     def notice(self, note: Note, now_ms: int) -> CapNotice:
         """A cap as a decision saw it."""
-        action: CapAction = ACTIONS[note.action]  # type: ignore[assignment]  # the table holds exactly the literals
+        action: CapAction = ACTIONS[note.action]
         return CapNotice(
             scope=self.account.scopes[note.level - 1],
             cap_type=NAME_OF[note.kind],
@@ -120,8 +121,9 @@ def _money_text(balance: Decimal, held: Decimal | None, asked: Decimal) -> str:
     return f"balance {balance}{reserved} does not cover {asked}"
 
 
-def _denial_events(scale: Scale, code: Code, now_ms: int, asked: Decimal, caps: tuple[CapNotice, ...], stage: str
-                   ) -> tuple[CreditEvent, ...]:  # fmt: skip
+def _denial_events(
+    scale: Scale, code: Code, now_ms: int, *, asked: Decimal, caps: tuple[CapNotice, ...], stage: str
+) -> tuple[CreditEvent, ...]:  # fmt: skip
     failed = scale.event(events.DEDUCT_FAILED, now_ms, error=code.text, amount=asked, stage=stage)
     reached = tuple(
         scale.event(
@@ -133,13 +135,15 @@ def _denial_events(scale: Scale, code: Code, now_ms: int, asked: Decimal, caps: 
     return (failed, *reached)
 
 
-class GrantReply(NamedTuple):
+@dataclass(slots=True)
+class GrantReply:
     """Reads ``add_credits``; a bad amount raises."""
 
     scale: Scale
     credit_type: str
 
     def __call__(self, reply: Reply) -> AddCreditsResult:
+        """Makes the result of the reply."""
         code, now_ms, repetition, balance, amount, lifetime, entry_id = reply
         if code_of(reply) is not Code.OK:
             raise error_for(Code(code), message_of(Code(code)))
@@ -164,7 +168,8 @@ class GrantReply(NamedTuple):
         return result
 
 
-class HoldReply(NamedTuple):
+@dataclass(slots=True)
+class HoldReply:
     """Reads ``reserve``: a hold, or the refusal of one."""
 
     scale: Scale
@@ -173,6 +178,7 @@ class HoldReply(NamedTuple):
     mode: BillingMode
 
     def __call__(self, reply: Reply) -> HoldResult:
+        """Makes the result of the reply."""
         code = code_of(reply)
         _, now_ms, repetition, balance, held, amount, expires_ms, packed = reply
         scale = self.scale
@@ -211,10 +217,11 @@ class HoldReply(NamedTuple):
             why = _money_text(result.balance, result.reserved_total, result.amount)
         result.error_code = result.error = code.text
         result.message = message_of(code, why)
-        result.events = _denial_events(self.scale, code, now_ms, result.amount, result.caps, "reserve")
+        result.events = _denial_events(self.scale, code, now_ms, asked=result.amount, caps=result.caps, stage="reserve")
 
 
-class DeductionReply(NamedTuple):
+@dataclass(slots=True)
+class DeductionReply:
     """Reads ``settle`` and ``deduct_credits``; on the latter ``error`` is the message, as the seed prints it."""
 
     scale: Scale
@@ -222,6 +229,7 @@ class DeductionReply(NamedTuple):
     message_as_error: bool
 
     def __call__(self, reply: Reply) -> DeductionResult:
+        """Makes the result of the reply."""
         code = code_of(reply)
         _, now_ms, repetition, balance, charged, asked, _held_amount, entry_id, packed = reply
         scale = self.scale
@@ -254,7 +262,7 @@ class DeductionReply(NamedTuple):
         result.message = message_of(code, why)
         result.error = result.message if self.message_as_error else code.text
         if not result.idempotent:
-            denied = _denial_events(self.scale, code, now_ms, asked, result.caps, "deduct")
+            denied = _denial_events(self.scale, code, now_ms, asked=asked, caps=result.caps, stage="deduct")
             freed = self.scale.event(events.RESERVATION_RELEASED, now_ms, lease_id=self.hold_id, reason=code.text)
             expired = self.scale.event(events.LEASE_EXPIRED, now_ms, lease_id=self.hold_id)
             if code in (Code.CAP_REACHED, Code.INSUFFICIENT_CREDITS):
@@ -278,13 +286,15 @@ class DeductionReply(NamedTuple):
         return (deducted, *breached)
 
 
-class ReleaseReply(NamedTuple):
+@dataclass(slots=True)
+class ReleaseReply:
     """Reads ``release``."""
 
     scale: Scale
     hold_id: str
 
     def __call__(self, reply: Reply) -> ReleaseResult:
+        """Makes the result of the reply."""
         code_of(reply)
         _, now_ms, reason, amount = reply
         result = ReleaseResult(
@@ -300,13 +310,15 @@ class ReleaseReply(NamedTuple):
         return result
 
 
-class CapReply(NamedTuple):
+@dataclass(slots=True)
+class CapReply:
     """Reads ``set_spend_cap`` and ``remove_spend_cap``; refusals raise."""
 
     scale: Scale
     kind: int
 
     def __call__(self, reply: Reply) -> CapResult:
+        """Makes the result of the reply."""
         code = code_of(reply)
         if code is not Code.OK:
             raise error_for(code, message_of(code))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeVar, cast
 
 from ducto_redis.codes import Code
 from ducto_redis.core.codec import message_of
@@ -11,12 +11,12 @@ from ducto_redis.core.keys import DEFAULT_SHARDS
 from ducto_redis.core.space import Config, Space
 from ducto_redis.core.steps import Answer, Batch, Call, Flow, Reply, ServerVersion
 from ducto_redis.errors import (
+    ConfigError,
     NamespaceUnknown,
     NeedsRestore,
     PrecisionMismatch,
     SchemaNewer,
     ServerTooOld,
-    StoreError,
 )
 from ducto_redis.models import SetupResult
 
@@ -42,11 +42,20 @@ class ShardConfig(NamedTuple):
 
 def _read_shard(reply: Reply) -> ShardConfig:
     code, created, generation, layout, precision, shards, state = reply
-    numbers = (int(value) if value else 0 for value in (layout, precision, shards))
-    return ShardConfig(Code(code), bool(created), generation, *numbers, state.decode())
+    return ShardConfig(
+        code=Code(code),
+        created=bool(created),
+        generation=generation,
+        layout=int(layout or 0),
+        precision=int(precision or 0),
+        shards=int(shards or 0),
+        state=state.decode(),
+    )
 
 
-def _shard_call(space: Space, shard: int, action: str, config: Config | None = None, state: str = "") -> Call[ShardConfig]:
+def _shard_call(
+    space: Space, shard: int, action: str, config: Config | None = None, state: str = ""
+) -> Call[ShardConfig]:
     ledger, key = space.keys.shard_keys(shard)
     wanted = config or Config(_NO_GENERATION, 0, 0)
     args = (action, wanted.generation, wanted.precision, wanted.shards, state)
@@ -169,22 +178,36 @@ def operate(
     """
     if space.config is None:
         yield from open_namespace(space, create=False, generation=_NO_GENERATION)
-    step = build(space, *args, **options)
+    result = yield from _attempt(build(space, *args, **options))
+    if isinstance(result, ConfigError):
+        yield from _adopt_other(space, result)
+        result = yield from _attempt(build(space, *args, **options))
+        if isinstance(result, ConfigError):
+            raise result
+    return result
+
+
+def _attempt(step: Call[T] | Answer[T]) -> Flow[T | ConfigError]:
+    """Runs one step; gives back, instead of raising, that the server does not hold the generation that was sent."""
     if isinstance(step, Answer):
         return step.value
     try:
-        result: T = yield step
+        answer = yield step
+        return cast("T", answer)
     except (NamespaceUnknown, NeedsRestore) as error:
-        known = space.config
-        try:
-            yield from open_namespace(space, create=False, generation=_NO_GENERATION)
-        except StoreError:
-            space.config = known
-            raise NeedsRestore(str(error)) from error
-        if space.config == known:
-            raise
-        step = build(space, *args, **options)
-        if isinstance(step, Answer):
-            return step.value
-        result = yield step
-    return result
+        return error
+
+
+def _adopt_other(space: Space, met: ConfigError) -> Flow[None]:
+    """Adopts the generation the server holds now, when it is another one and ready.
+
+    Raises:
+        NeedsRestore: There is none, it is incomplete, or it is the one that was sent.
+    """
+    known = space.config
+    try:
+        yield from open_namespace(space, create=False, generation=_NO_GENERATION)
+    except NamespaceUnknown as cause:
+        raise NeedsRestore(str(met)) from cause
+    if space.config == known:
+        raise NeedsRestore(str(met)) from met

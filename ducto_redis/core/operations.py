@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import wraps
+from functools import update_wrapper
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from pydantic import BaseModel
@@ -57,17 +57,21 @@ _LOWEST: Final = -MAX_UNITS
 
 def answers(
     result: type[R],
-) -> Callable[[Callable[Concatenate[Space, str, P], Call[R]]], Callable[Concatenate[Space, str, P], Call[R] | Answer[R]]]:
+) -> Callable[
+    [Callable[Concatenate[Space, str, P], Call[R]]], Callable[Concatenate[Space, str, P], Call[R] | Answer[R]]
+]:
     """Makes an operation answer a result for input that it refuses, instead of raising."""
 
-    def decorate(build: Callable[Concatenate[Space, str, P], Call[R]]) -> Callable[Concatenate[Space, str, P], Call[R] | Answer[R]]:
-        @wraps(build)
-        def checked(space: Space, user_id: str, *args: P.args, **options: P.kwargs) -> Call[R] | Answer[R]:
+    def decorate(
+        build: Callable[Concatenate[Space, str, P], Call[R]],
+    ) -> Callable[Concatenate[Space, str, P], Call[R] | Answer[R]]:
+        def checked(space: Space, user_id: str, /, *args: P.args, **options: P.kwargs) -> Call[R] | Answer[R]:
             try:
                 return build(space, user_id, *args, **options)
             except (InvalidAmountError, InvalidIdError, InvalidArgumentError) as error:
                 return Answer(refused(result, user_id, error))
 
+        update_wrapper(checked, build)
         return checked
 
     return decorate
@@ -182,7 +186,7 @@ def reserve(
     op_id: str,
     own_key: bool,
 ) -> Call[HoldResult]:
-    """A hold. ``admit``: gated by caps and counted against them; without it caps are only noted (the seed's spelling)."""
+    """A hold. ``admit``: gated by caps and counted against them; without it (the seed's) caps are only noted."""
     scale = _scale(space, user_id)
     account = scale.account
     units = to_units(amount, scale.precision, lift=True)
@@ -198,7 +202,7 @@ def reserve(
 
 
 def _end_with_charge(
-    script: str, space: Space, user_id: str, hold: str | HoldResult, amount: Amount, metadata: Metadata
+    script: str, space: Space, user_id: str, hold: str | HoldResult, *, amount: Amount, metadata: Metadata
 ) -> Call[DeductionResult]:
     scale = _scale(space, user_id)
     account = scale.account
@@ -214,7 +218,7 @@ def settle(
     space: Space, user_id: str, hold: str | HoldResult, amount: Amount, *, metadata: Metadata = None
 ) -> Call[DeductionResult]:
     """The actual cost against a hold; clamped, never refused, by caps and floor."""
-    return _end_with_charge("settle", space, user_id, hold, amount, metadata)
+    return _end_with_charge("settle", space, user_id, hold, amount=amount, metadata=metadata)
 
 
 @answers(DeductionResult)
@@ -222,7 +226,7 @@ def deduct_credits(
     space: Space, user_id: str, hold: str | HoldResult, amount: Amount, *, metadata: Metadata = None
 ) -> Call[DeductionResult]:
     """Exactly the amount against a hold, or a refusal that frees the hold."""
-    return _end_with_charge("deduct_credits", space, user_id, hold, amount, metadata)
+    return _end_with_charge("deduct_credits", space, user_id, hold, amount=amount, metadata=metadata)
 
 
 @answers(ReleaseResult)

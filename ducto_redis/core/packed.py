@@ -1,13 +1,16 @@
-"""The packed records of the scripts, read in Python: ``struct`` formats of ``lua/lib``, little endian, 7-byte integers."""
+"""The packed records of the scripts, read in Python: the formats of ``lua/lib``, little endian, 7-byte integers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from struct import Struct
 from typing import Final, NamedTuple
 
 NODE_BYTES: Final = 64
 CAP_BYTES: Final = 9
 NOTE_BYTES: Final = 25
+
+_NODE_TAIL: Final = Struct("<HHBBH")
 
 #: Actions of caps, in the order of their numbers.
 ACTIONS: Final = ("deny", "warn", "notify")
@@ -65,15 +68,9 @@ def read_node(data: bytes) -> Node:
     """Reads a packed node; an empty one where a level has none."""
     if not data:
         return Node()
-    amounts = (int_at(data, 7 * at) for at in range(8))
-    return Node(
-        *amounts,
-        int.from_bytes(data[56:58], "little"),
-        int.from_bytes(data[58:60], "little"),
-        data[60],
-        data[61],
-        int.from_bytes(data[62:64], "little"),
-    )
+    amounts = [int_at(data, 7 * at) for at in range(8)]
+    day_id, month_id, day_back, month_back, open_holds = _NODE_TAIL.unpack_from(data, 56)
+    return Node._make([*amounts, day_id, month_id, day_back, month_back, open_holds])
 
 
 def read_caps(data: bytes) -> Iterator[PackedCap]:
@@ -85,5 +82,5 @@ def read_caps(data: bytes) -> Iterator[PackedCap]:
 def read_notes(data: bytes) -> Iterator[Note]:
     """Reads the notes of a reply."""
     for at in range(0, len(data), NOTE_BYTES):
-        head = data[at : at + 4]
-        yield Note(*head, int_at(data, at + 4), int_at(data, at + 11), int_at(data, at + 18))
+        level, kind, action, flags = data[at : at + 4]
+        yield Note(level, kind, action, flags, int_at(data, at + 4), int_at(data, at + 11), int_at(data, at + 18))

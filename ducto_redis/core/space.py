@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ducto_redis.core.keys import DEFAULT_NAMESPACE, DEFAULT_SHARDS, Account, KeyMaker
+from ducto_redis.core.keys import DEFAULT_NAMESPACE, DEFAULT_SHARDS, KeyMaker
 from ducto_redis.errors import InvalidArgumentError, NamespaceUnknown
 from ducto_redis.money import DEFAULT_PRECISION, MAX_PRECISION
 
@@ -29,7 +29,9 @@ class Space:
         InvalidArgumentError: A setting is not allowed.
     """
 
-    def __init__(self, namespace: str = DEFAULT_NAMESPACE, precision: int | None = None, shards: int | None = None) -> None:
+    def __init__(
+        self, namespace: str = DEFAULT_NAMESPACE, precision: int | None = None, shards: int | None = None
+    ) -> None:
         if precision is not None and (
             isinstance(precision, bool) or not isinstance(precision, int) or not 0 <= precision <= MAX_PRECISION
         ):

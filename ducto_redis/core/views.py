@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ducto_redis.codes import Code
@@ -49,12 +50,14 @@ def _tell_unknown(result: Result, levels: Levels) -> None:
         result.message = message_of(levels.code)
 
 
-class BalanceView(NamedTuple):
+@dataclass(slots=True)
+class BalanceView:
     """Reads the balance; an unknown account has the code ``account_unknown`` beside its 0."""
 
     scale: Scale
 
     def __call__(self, reply: Reply) -> BalanceResult:
+        """Makes the result of the reply."""
         levels = read_levels(reply)
         result = BalanceResult(
             user_id=self.scale.account.user_id,
@@ -65,12 +68,14 @@ class BalanceView(NamedTuple):
         return result
 
 
-class AvailableView(NamedTuple):
+@dataclass(slots=True)
+class AvailableView:
     """Reads balance, reserved and available."""
 
     scale: Scale
 
     def __call__(self, reply: Reply) -> AvailableResult:
+        """Makes the result of the reply."""
         levels = read_levels(reply)
         result = AvailableResult(
             user_id=self.scale.account.user_id,
@@ -82,12 +87,14 @@ class AvailableView(NamedTuple):
         return result
 
 
-class CapListView(NamedTuple):
+@dataclass(slots=True)
+class CapListView:
     """Lists the caps of the account itself."""
 
     scale: Scale
 
     def __call__(self, reply: Reply) -> CapListResult:
+        """Makes the result of the reply."""
         levels = read_levels(reply)
         own = len(self.scale.account.scopes)
         caps = tuple(self.scale.notice(note, levels.now_ms) for note in levels.notes() if note.level == own)
@@ -105,15 +112,19 @@ def _rank(note: Note, amount_units: int) -> tuple[int, int]:
     return (2, room)
 
 
-class CapCheckView(NamedTuple):
+@dataclass(slots=True)
+class CapCheckView:
     """Says where the account stands against its caps and its ancestors', for an amount (0: for anything more)."""
 
     scale: Scale
     amount_units: int
 
     def __call__(self, reply: Reply) -> CapCheckResult:
+        """Makes the result of the reply."""
         levels = read_levels(reply)
-        result = CapCheckResult(user_id=self.scale.account.user_id, current_spend=self.scale.credits(levels.own.spent_day))
+        result = CapCheckResult(
+            user_id=self.scale.account.user_id, current_spend=self.scale.credits(levels.own.spent_day)
+        )
         _tell_unknown(result, levels)
         notes = sorted(levels.notes(), key=lambda note: _rank(note, self.amount_units))
         if not notes:

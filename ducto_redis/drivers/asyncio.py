@@ -132,7 +132,7 @@ class AsyncDriver:
         except ResponseError as error:
             clean = True
             raise_ours(error, call, sent=True)
-        except Exception as error:  # noqa: BLE001 - told apart by raise_ours
+        except Exception as error:
             raise_ours(error, call, sent=True)
         finally:
             if not clean:

@@ -72,7 +72,7 @@ class EmbeddedDriver:
         variants: Mapping[str, str] | None = None,
         stamp: Callable[[], int] | None = None,
     ) -> None:
-        self._client = client
+        self._client: Any = client  # fakeredis leaves the commands untyped
         self._scripts = ScriptSet({**PORTABLE_STRUCT, **(variants or {})}, shebang=False)
         self._stamp = stamp
         self._lock = threading.Lock()

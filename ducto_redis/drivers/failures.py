@@ -56,14 +56,16 @@ def translate(error: BaseException, call: Call[object] | None, *, sent: bool) ->
                 op_id=call.op_id,
             )
         return StoreUnavailable(f"the server cannot be reached: {error}")
-    if isinstance(error, redis_errors.ResponseError):
-        text = str(error)
-        if text.split(" ", 1)[0] in _NOT_NOW:
-            return StoreUnavailable(f"{name}was not executed: {text}")
-        if "unexpected symbol near '#'" in text:
-            return ServerTooOld("the server does not know script flags; ducto_redis needs Redis 7.0 or newer")
-        return ScriptFailed(f"the server stopped {name or 'the command'}: {text}")
-    return None
+    return _of_response(str(error), name) if isinstance(error, redis_errors.ResponseError) else None
+
+
+def _of_response(text: str, name: str) -> CreditError:
+    """The error for a server's error reply: not now, too old, or the script was stopped."""
+    if text.split(" ", 1)[0] in _NOT_NOW:
+        return StoreUnavailable(f"{name}was not executed: {text}")
+    if "unexpected symbol near '#'" in text:
+        return ServerTooOld("the server does not know script flags; ducto_redis needs Redis 7.0 or newer")
+    return ScriptFailed(f"the server stopped {name or 'the command'}: {text}")
 
 
 def raise_ours(error: Exception, call: Call[object] | None, *, sent: bool) -> NoReturn:

@@ -17,7 +17,7 @@ def drive(flow: Flow[T], do: Callable[[Step], Any]) -> T:
         while True:
             try:
                 outcome = do(step)
-            except Exception as error:  # noqa: BLE001 - the flow decides what an error means
+            except Exception as error:
                 step = flow.throw(error)
             else:
                 step = flow.send(outcome)
@@ -33,7 +33,7 @@ async def adrive(flow: Flow[T], do: Callable[[Step], Awaitable[Any]]) -> T:
         while True:
             try:
                 outcome = await do(step)
-            except Exception as error:  # noqa: BLE001 - the flow decides what an error means
+            except Exception as error:
                 step = flow.throw(error)
             else:
                 step = flow.send(outcome)

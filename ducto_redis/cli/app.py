@@ -1,0 +1,63 @@
+"""The commands of ``ducto-redis``; each is a thin call of the library."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ducto_redis import CreditError, MemoryStore, RedisStore, __version__
+from ducto_redis.cli.demo import tell
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Spend caps, balances and holds on Redis.",
+    epilog="Try it: ducto-redis demo · on a server: ducto-redis demo --redis redis://localhost:6379/0",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ducto-redis {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Spend caps, balances and holds on Redis."""
+
+
+@app.command()
+def demo(
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            "--redis",
+            metavar="URL",
+            envvar="DUCTO_REDIS_URL",
+            help="A server (redis://, rediss://, unix://) instead of the embedded engine.",
+        ),
+    ] = None,
+    namespace: Annotated[str, typer.Option(help="Where the demo's accounts are kept on the server.")] = "ducto-demo",
+) -> None:
+    """Tells the story of a spend cap: under it, over it, in a loop, from many callers at once.
+
+    Examples:
+      ducto-redis demo
+      ducto-redis demo --redis redis://localhost:6379/0
+    """
+    console = Console()
+    try:
+        store = RedisStore.from_url(redis, namespace=namespace) if redis else MemoryStore(namespace=namespace)
+        with store:
+            as_told = tell(store, console, "a Redis server" if redis else "the embedded engine")
+    except CreditError as error:
+        console.print(f"[red]{type(error).__name__}[/red]: {error}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    if not as_told:
+        raise typer.Exit(1)
