@@ -15,7 +15,7 @@ import redis
 class RedisProcess:
     """One redis-server without persistence; ``url`` reaches it. A missing binary fails, it does not skip."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, password: str | None = None) -> None:
         binary = os.environ.get("DUCTO_REDIS_SERVER") or shutil.which("redis-server")
         if not binary:
             msg = "redis-server is not installed; `make setup` installs it, or set DUCTO_REDIS_SERVER"
@@ -26,10 +26,10 @@ class RedisProcess:
         self.url = f"unix://{self.socket}"
         self._process = subprocess.Popen(
             [binary, "--port", "0", "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no",
-             "--dir", str(self.folder), *options],
+             "--dir", str(self.folder), *(["--requirepass", password] if password else []), *options],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        self.client = redis.Redis(unix_socket_path=str(self.socket))
+        self.client = redis.Redis(unix_socket_path=str(self.socket), password=password)
         self._await_start()
 
     def _await_start(self) -> None:

@@ -190,10 +190,9 @@ def operate(
 def _attempt(step: Call[T] | Answer[T]) -> Flow[T | ConfigError]:
     """Runs one step; gives back, instead of raising, that the server does not hold the generation that was sent."""
     if isinstance(step, Answer):
-        return step.value
+        return cast("T", step.value)
     try:
-        answer = yield step
-        return cast("T", answer)
+        return cast("T", (yield step))
     except (NamespaceUnknown, NeedsRestore) as error:
         return error
 

@@ -44,7 +44,8 @@ def translate(error: BaseException, call: Call[object] | None, *, sent: bool) ->
         sent: Whether any byte of the call may have left.
     """
     name = f"{call.script} " if call else ""
-    if isinstance(error, _LOGIN):
+    # redis.asyncio wraps what went wrong while it connected.
+    if isinstance(error, _LOGIN) or isinstance(error.__context__, _LOGIN):
         return AuthenticationFailed(f"the server refused the login: {error}")
     if isinstance(error, _NOT_NOW_CLASSES):
         return StoreUnavailable(f"{name}was not executed: {error}")

@@ -1,0 +1,244 @@
+"""The server's side: unreachable, too old, a wrong password, a lost reply - each its own error, sync and async."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+
+import pytest
+import redis
+from servers import RedisProcess
+
+from ducto_redis import (
+    AsyncRedisStore,
+    AuthenticationFailed,
+    ConfigError,
+    MemoryStore,
+    OutcomeUnknown,
+    RedisStore,
+    ScriptFailed,
+    ServerTooOld,
+    StoreUnavailable,
+)
+
+
+def attempts(url, act):
+    """Runs an act with a sync and an asyncio store, giving what each raised."""
+    raised = []
+    with RedisStore.from_url(url) as store:
+        try:
+            act(store)
+        except Exception as error:
+            raised.append(error)
+
+    async def later():
+        async with AsyncRedisStore.from_url(url) as face:
+            await act(face)
+
+    try:
+        asyncio.run(later())
+    except Exception as error:
+        raised.append(error)
+    return raised
+
+
+class StubServer:
+    """Answers every command like a server of another kind: INFO with a version, HELLO and CLIENT with OK."""
+
+    def __init__(self, answer) -> None:
+        self._answer = answer
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}?protocol=2"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection) -> None:
+        with connection, connection.makefile("rb") as lines:
+            while line := lines.readline():
+                words = []
+                for _ in range(int(line[1:])):
+                    size = int(lines.readline()[1:])
+                    words.append(lines.read(size + 2)[:-2])
+                answer = self._answer(words)
+                if answer is None:
+                    return
+                connection.sendall(answer)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def info(version):
+    text = f"# Server\r\nredis_version:{version}\r\n".encode()
+    return b"$%d\r\n%s\r\n" % (len(text), text)
+
+
+def test_an_unreachable_server():
+    """Nothing listens: StoreUnavailable from the first call, for TCP and unix sockets."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    for url in (f"redis://127.0.0.1:{port}", "unix:///nowhere/redis.sock"):
+        raised = attempts(url, lambda store: store.setup())
+        assert [type(error) for error in raised] == [StoreUnavailable] * 2
+
+
+def test_an_old_server():
+    """Redis 6.2 lacks script flags: setup says which version is needed."""
+    stub = StubServer(lambda words: info("6.2.14") if words[0] == b"INFO" else b"+OK\r\n")
+    raised = attempts(stub.url, lambda store: store.setup())
+    stub.close()
+    assert [type(error) for error in raised] == [ServerTooOld] * 2
+    assert all("6.2.14" in str(error) and "7.0" in str(error) for error in raised)
+
+
+def test_a_server_that_hides_its_version_but_is_too_old():
+    """INFO not permitted: the scripts' first line does not compile there, which says the same."""
+    refusal = b"-ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'\r\n"
+
+    def answer(words):
+        if words[0] == b"INFO":
+            return b"-NOPERM this user has no permissions to run the 'info' command\r\n"
+        if words[0] == b"EVALSHA":
+            return b"-NOSCRIPT No matching script.\r\n"
+        return refusal if words[0] == b"SCRIPT" else b"+OK\r\n"
+
+    stub = StubServer(answer)
+    raised = attempts(stub.url, lambda store: store.setup())
+    stub.close()
+    assert [type(error) for error in raised] == [ServerTooOld] * 2
+
+
+def test_a_wrong_password_is_refused_and_not_told():
+    """AuthenticationFailed for a wrong and for a missing password; the password is in no message."""
+    process = RedisProcess(password="right-secret")
+    try:
+        for login in ("", ":wrong-secret@"):
+            raised = attempts(f"unix://{login}{process.socket}", lambda store: store.setup())
+            assert [type(error) for error in raised] == [AuthenticationFailed] * 2
+            assert not any("secret" in str(error) for error in raised)
+        with RedisStore.from_url(f"unix://:right-secret@{process.socket}") as store:
+            assert store.setup().created
+    finally:
+        process.stop()
+
+
+def test_a_lost_reply_is_unknown_not_failed():
+    """The connection is cut after the script was sent: OutcomeUnknown names account and op id; it is sent once."""
+    sent = []
+
+    def answer(words):
+        if words[0] == b"INFO":
+            return info("7.2.0")
+        if words[0] == b"EVALSHA":
+            sent.append(words)
+            if len(sent) % 2:  # reading the configuration; one shard
+                return b"*7\r\n:0\r\n:0\r\n$8\r\n12345678\r\n$1\r\n1\r\n$1\r\n4\r\n$1\r\n1\r\n$5\r\nready\r\n"
+            return None
+        return b"+OK\r\n"
+
+    stub = StubServer(answer)
+    raised = attempts(stub.url, lambda store: store.reserve("u", 1, idempotency_key="key-1"))
+    stub.close()
+    assert [type(error) for error in raised] == [OutcomeUnknown] * 2
+    assert [(error.user_id, error.op_id) for error in raised] == [("u", "key-1")] * 2
+    assert len(sent) == 4
+
+
+def test_a_flushed_script_cache_is_refilled(server, namespace):
+    """SCRIPT FLUSH between calls goes unnoticed, in single calls and in the batch of setup()."""
+    with RedisStore.from_url(server.url, namespace=namespace, shards=3) as store:
+        store.setup()
+        for at in range(3):
+            server.client.script_flush()
+            assert store.add_credits("u", 1).new_balance == at + 1
+        server.client.script_flush()
+        assert store.setup().created is False
+
+
+def test_a_foreign_type_stops_the_script_and_moves_nothing(server, namespace):
+    """Someone else's string where the ledger belongs: ScriptFailed, the balance is as before."""
+    with RedisStore.from_url(server.url, namespace=namespace, shards=1) as store:
+        store.setup()
+        store.add_credits("u", 10)
+        server.client.rename(f"{namespace}:{{0}}:ledger", f"{namespace}:saved")
+        server.client.set(f"{namespace}:{{0}}:ledger", "foreign")
+        with pytest.raises(ScriptFailed, match="WRONGTYPE"):
+            store.reserve("u", 1)
+        assert store.get_available("u").available == 10
+        server.client.rename(f"{namespace}:saved", f"{namespace}:{{0}}:ledger")
+        assert store.reserve("u", 1).error is None
+
+
+def test_a_users_client_may_decode_and_retry(server, namespace):
+    """Clients with decode_responses and with retries on serve as well as ours."""
+    client = redis.Redis(unix_socket_path=str(server.socket), decode_responses=True, protocol=3)
+    with RedisStore(client, namespace=namespace, shards=2) as store:
+        store.setup()
+        store.add_credits("u", 10)
+        assert store.settle("u", store.reserve("u", 3), 3).balance_after == 7
+
+
+def test_wrong_urls():
+    """A scheme that is none of ours, or a URL redis-py cannot read, is a ConfigError that does not repeat it."""
+    for url in ("http://user:secret@host", "", "localhost:6379", None, "redis://host:port-secret"):
+        for make in (RedisStore.from_url, AsyncRedisStore.from_url):
+            with pytest.raises(ConfigError) as raised:
+                make(url)
+            assert "user:secret" not in str(raised.value)
+
+
+def test_an_asyncio_store_belongs_to_one_loop(server, namespace):
+    """Used from a second loop it says so instead of hanging."""
+    store = AsyncRedisStore.from_url(server.url, namespace=namespace, shards=1)
+    with asyncio.Runner() as runner:
+        runner.run(store.setup())
+        with asyncio.Runner() as second, pytest.raises(ConfigError, match="loop"):
+            second.run(store.get_balance("u"))
+        runner.run(store.close())
+
+
+def test_a_cancelled_call_never_answers_another(server, namespace):
+    """200 calls cancelled at random points of their way; every later reply belongs to its own account."""
+
+    async def storm():
+        async with AsyncRedisStore.from_url(server.url, namespace=namespace, shards=4) as store:
+            await store.setup()
+            for at in range(10):
+                await store.add_credits(f"u{at}", at + 1)
+            wrong = cancelled = 0
+            for at in range(200):
+                task = asyncio.ensure_future(store.get_balance(f"u{at % 10}"))
+                for _ in range(at % 7):
+                    await asyncio.sleep(0)
+                task.cancel()
+                results = await asyncio.gather(
+                    task, *(store.get_balance(f"u{n}") for n in range(3)), return_exceptions=True
+                )
+                cancelled += isinstance(results[0], asyncio.CancelledError)
+                wrong += [result.balance for result in results[1:]] != [1, 2, 3]
+            return wrong, cancelled
+
+    wrong, cancelled = asyncio.run(storm())
+    assert wrong == 0
+    assert cancelled >= 100
+
+
+def test_memory_engines_are_private_or_shared_by_name(namespace):
+    """memory:// is an engine of its own, memory://name one for the process."""
+    first, second = MemoryStore(), MemoryStore()
+    for store in (first, second):
+        assert store.setup().created
+    named = [RedisStore.from_url(f"memory://{namespace}") for _ in range(2)]
+    assert [store.setup().created for store in named] == [True, False]
+    named[0].add_credits("u", 3)
+    assert named[1].get_balance("u").balance == 3
+    first.add_credits("u", 1)
+    assert second.get_balance("u").error_code == "account_unknown"
