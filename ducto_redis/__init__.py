@@ -39,15 +39,12 @@ from ducto_redis.models import (
     CreditMetadata,
     DeductionResult,
     HoldResult,
-    OperationPolicy,
-    PlanDefinition,
-    PricingConfigData,
     ReleaseResult,
     SetupResult,
     SpendCap,
-    ToolCall,
-    UsageMetrics,
 )
+from ducto_redis.pricing.config import OperationPolicy, PlanDefinition, PricingConfigData
+from ducto_redis.pricing.metrics import ToolCall, UsageMetrics
 from ducto_redis.store import MemoryStore, RedisStore
 
 __version__ = "0.1.0"
