@@ -40,6 +40,32 @@ def connect(url: str) -> redis.asyncio.Redis:
         raise ConfigError(msg) from cause
 
 
+def _cancel_requests() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def _raise_if_cancelled(before: int) -> None:
+    """Raises a cancellation that was swallowed since ``before`` requests were counted.
+
+    redis-py connects and writes under ``asyncio.wait_for``, which before Python 3.12 swallows a cancellation that
+    arrives just as the inner work ends (CPython issue 86296); the task's own count still tells of it.
+    """
+    if _cancel_requests() > before:
+        raise asyncio.CancelledError
+
+
+async def send(connection: Any, packed: Any) -> None:
+    """Writes packed commands.
+
+    Raises:
+        asyncio.CancelledError: The task was cancelled meanwhile.
+    """
+    before = _cancel_requests()
+    await connection.send_packed_command(packed)
+    _raise_if_cancelled(before)
+
+
 class AsyncDriver:
     """Runs calls and flows on a server; the arguments are those of ``SyncDriver``, the client is redis.asyncio's."""
 
@@ -95,7 +121,7 @@ class AsyncDriver:
             first = await self._evaluate(connection, batch.calls[0])
             rest = batch.calls[1:]
             commands = [command_of(call, self._scripts[call.script], self._stamp) for call in rest]
-            await connection.send_packed_command(connection.pack_commands(commands))
+            await send(connection, connection.pack_commands(commands))
             replies = [first]
             for _ in rest:
                 try:
@@ -115,18 +141,20 @@ class AsyncDriver:
 
     @staticmethod
     async def _exchange(connection: Any, *command: Any) -> Any:
-        await connection.send_packed_command(connection.pack_command(*command))
+        await send(connection, connection.pack_command(*command))
         return await connection.read_response(disable_decoding=True)
 
     @asynccontextmanager
     async def _connection(self, call: Call[Any] | None) -> AsyncIterator[Any]:
         """Lends a connection that is ready to write; one with a reply outstanding never goes back to the pool."""
+        before = _cancel_requests()
         try:
             connection = await self._pool.get_connection()
         except Exception as error:
             raise_ours(error, call, sent=False)
         clean = False
         try:
+            _raise_if_cancelled(before)
             yield connection
             clean = True
         except ResponseError as error:
