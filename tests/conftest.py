@@ -44,3 +44,17 @@ def api(request: pytest.FixtureRequest, namespace: str) -> Iterator[Api]:
 def store(api: Api):
     """A ready store of each combination."""
     return api.store()
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Prints the figures that tests recorded, so that a run shows n beside each 0."""
+    figures = [
+        value
+        for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+        for name, value in report.user_properties
+        if name == "figure" and report.when == "call"
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for figure in figures:
+            terminalreporter.write_line(figure)

@@ -1,0 +1,76 @@
+"""Callers that race for the last credits of one account: threads, processes and tasks, and an unprotected control."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import redis
+
+from ducto_redis import AsyncRedisStore, RedisStore
+
+COST = 7
+
+
+def attempt_many(store, attempts):
+    """Reserves and settles; gives how often that was admitted."""
+    admitted = 0
+    for _ in range(attempts):
+        hold = store.reserve("u", COST)
+        if hold.error_code is None:
+            admitted += store.settle("u", hold, COST).amount == COST
+    return admitted
+
+
+def by_threads(url, namespace, attempts, callers=64):
+    with RedisStore(redis.Redis(unix_socket_path=url.removeprefix("unix://"), max_connections=callers * 2),
+                    namespace=namespace) as store, ThreadPoolExecutor(callers) as pool:  # fmt: skip
+        return sum(pool.map(lambda _: attempt_many(store, attempts // callers), range(callers)))
+
+
+def in_process(url, namespace, attempts):
+    with RedisStore.from_url(url, namespace=namespace) as store:
+        return attempt_many(store, attempts)
+
+
+def by_processes(url, namespace, attempts, callers=8):
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(callers, mp_context=context) as pool:
+        return sum(pool.map(in_process, [url] * callers, [namespace] * callers, [attempts // callers] * callers))
+
+
+async def attempt_tasks(url, namespace, attempts, callers):
+    async def caller(store):
+        admitted = 0
+        for _ in range(attempts // callers):
+            hold = await store.reserve("u", COST)
+            if hold.error_code is None:
+                admitted += (await store.settle("u", hold, COST)).amount == COST
+        return admitted
+
+    client = redis.asyncio.Redis(unix_socket_path=url.removeprefix("unix://"), max_connections=callers * 2)
+    async with AsyncRedisStore(client, namespace=namespace) as store:
+        return sum(await asyncio.gather(*(caller(store) for _ in range(callers))))
+
+
+def by_tasks(url, namespace, attempts, callers=500):
+    return asyncio.run(attempt_tasks(url, namespace, attempts, callers))
+
+
+def unprotected(url, namespace, cap, callers=64):
+    """The control: read the spend, compare, then add - what a check-then-add limiter does. Gives the spend."""
+    client = redis.Redis(unix_socket_path=url.removeprefix("unix://"), max_connections=callers * 2)
+    key, gate = f"{namespace}:control", threading.Barrier(callers)
+
+    def caller(_):
+        gate.wait()
+        while int(client.get(key) or 0) + COST <= cap:
+            client.incrby(key, COST)
+
+    with ThreadPoolExecutor(callers) as pool:
+        list(pool.map(caller, range(callers)))
+    spent = int(client.get(key))
+    client.close()
+    return spent
