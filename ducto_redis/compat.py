@@ -47,13 +47,13 @@ def _respelled(method: Callable[..., Any], keywords: Mapping[str, str]) -> Calla
 
         @wraps(method)
         async def awaited(*args: Any, **options: Any) -> Any:
-            return await method(*args, **canonical(options))
+            return await method(*args, **(canonical(options) if options else options))
 
         return awaited
 
     @wraps(method)
     def called(*args: Any, **options: Any) -> Any:
-        return method(*args, **canonical(options))
+        return method(*args, **(canonical(options) if options else options))
 
     return called
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ducto_redis.events import CreditEvent
+from ducto_redis.money import Amount
 from ducto_redis.periods import CapType
 
 CapAction = Literal["deny", "warn", "notify"]
@@ -44,6 +45,18 @@ class SpendCap(BaseModel):
     cap_type: CapType = Field(default="daily", validation_alias=AliasChoices("cap_type", "type"))
     limit: Credits = Field(default=Decimal(0), ge=0)
     action: CapAction = "deny"
+
+    if TYPE_CHECKING:  # what may be passed is wider than what is kept
+
+        def __init__(
+            self,
+            *,
+            user_id: str,
+            cap_type: CapType = "daily",
+            limit: Amount = 0,
+            action: CapAction = "deny",
+            type: CapType = "daily",  # noqa: A002 - ducto's spelling of cap_type
+        ) -> None: ...
 
 
 class CapNotice(BaseModel):

@@ -39,7 +39,7 @@ def _deny(store: RedisStore, story: _Story) -> None:
     story.chapter("A deny cap of 5000 a day")
     user = str(uuid.uuid4())
     store.add_credits(user, GRANT, type="seed")
-    store.set_spend_cap(SpendCap(user_id=user, cap_type="daily", limit=Decimal(5000), action="deny"))
+    store.set_spend_cap(SpendCap(user_id=user, cap_type="daily", limit=5000, action="deny"))
     hold = store.reserve_credits(user, 3000, operation_type="inference")
     story.step(
         "3000 deducted, balance after", store.deduct_credits(user, hold.reservation_id, 3000).balance_after, 47000
@@ -73,7 +73,7 @@ def _runaway(store: RedisStore, story: _Story) -> None:
     story.chapter(f"A runaway loop: {CALLERS} threads, {ATTEMPTS} attempts of 7 against a cap of 1000")
     user = str(uuid.uuid4())
     store.add_credits(user, GRANT, type="seed")
-    store.set_spend_cap(SpendCap(user_id=user, limit=Decimal(1000)))
+    store.set_spend_cap(SpendCap(user_id=user, limit=1000))
 
     def attempt(_: int) -> bool:
         hold = store.reserve(user, 7)
