@@ -12,6 +12,7 @@ local OPEN, SETTLED, RELEASED, EXPIRED, DONE = 1, 2, 3, 4, 5
 local FRESH, REPEATED, REUSED = 0, 1, 2
 
 local record_fields, record_heads, record_tails = {}, {}, {}  -- queued for the current store
+local queued_heads = {}                                       -- field -> head, for reading what is queued
 local latest_expiry_ms = 0                                    -- of the holds among them
 
 local function current_store()
@@ -26,6 +27,10 @@ end
 -- (deep: a hold that must exist, or an id that the user chose) or shortly after a rotation. The current store comes
 -- first: a hold that ended there may still stand as open in the previous one.
 local function find_record(field, deep)
+  -- A hold that this script has just freed is still open in the store.
+  if queued_heads[field] then
+    return queued_heads[field]
+  end
   local record = redis.call('HGET', current_store(), field)
   if not record and root[ROTATION] >= 2 and (deep or now_ms - root[ROTATED_MS] < RECENT_MS) then
     record = redis.call('HGET', previous_store(), field)
@@ -39,6 +44,7 @@ local function keep_record(field, head, tail, expires_ms)
   local at = #record_fields + 1
   record_fields[at] = field
   record_heads[at] = head
+  queued_heads[field] = head
   record_tails[at] = tail or false
   if expires_ms > latest_expiry_ms then
     latest_expiry_ms = expires_ms

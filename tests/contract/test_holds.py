@@ -176,3 +176,15 @@ def test_ductos_spellings_work(funded):
     assert funded.settle_lease("u", lease_id=lease.lease_id, amount=4).balance_after == 96
     assert funded.release_lease("u", funded.create_lease("u", 1, "x").lease_id).released
     assert funded.add_credits("u", 4, tx_type="purchase").new_balance == 100
+
+
+def test_releasing_an_expired_hold_frees_it_once(api):
+    """The first call after the expiry is the release itself: freed once, not twice, whoever holds besides."""
+    store = api.store()
+    store.add_credits("u", 100)
+    hold = store.reserve("u", 60, ttl=10)
+    store.reserve("u", 30, ttl=600)
+    api.clock.advance(seconds=10)
+    assert store.release("u", hold).reason == "released"
+    assert store.get_available("u").reserved == 30
+    assert store.release("u", hold).reason == "already_released"

@@ -1,0 +1,79 @@
+"""Ledger entries as the scripts pack them (``lua/lib/ledger.lua``), read in Python."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from ducto_redis.core.packed import int_at
+from ducto_redis.errors import SchemaNewer
+
+ENTRY_LAYOUT: Final = 1
+
+
+class Kind(IntEnum):
+    """What an entry records."""
+
+    GRANT = 1
+    HOLD = 2
+    SETTLE = 3
+    RELEASE = 4
+    EXPIRE = 5
+    CAP_SET = 6
+    CAP_REMOVE = 7
+    OPEN = 8
+
+
+class Entry(NamedTuple):
+    """One change of durable state.
+
+    Attributes:
+        kind: What happened.
+        generation: The life of the namespace it belongs to, 8 bytes.
+        sequence: Its number among the root's entries, from 1 without a gap; 0 for ``OPEN``.
+        at_ms: The server's time.
+        amount: Units; the meaning depends on the kind (``lua/README.md``).
+        balance_after: The account's balance after it, in units.
+        root: The root, encoded.
+        path: The account's path below the root, encoded.
+        reference: The record's field: letter, id, path.
+        detail: The rest, by kind.
+    """
+
+    kind: Kind
+    generation: bytes
+    sequence: int
+    at_ms: int
+    amount: int
+    balance_after: int
+    root: str
+    path: str
+    reference: str
+    detail: bytes
+
+
+def read_entry(data: bytes) -> Entry:
+    """Reads the packed form of an entry (the stream's field ``e``).
+
+    Raises:
+        SchemaNewer: It was written by a newer release.
+    """
+    if data[0] != ENTRY_LAYOUT:
+        raise SchemaNewer(f"schema_newer: a ledger entry of layout {data[0]}; this release reads {ENTRY_LAYOUT}")
+    texts, at = [], 37
+    for _ in range(3):
+        size = int.from_bytes(data[at : at + 2], "little")
+        texts.append(data[at + 2 : at + 2 + size].decode())
+        at += 2 + size
+    return Entry(
+        kind=Kind(data[1]),
+        generation=data[2:10],
+        sequence=int_at(data, 10),
+        at_ms=int_at(data, 17, 6),
+        amount=int_at(data, 23),
+        balance_after=int_at(data, 30),
+        root=texts[0],
+        path=texts[1],
+        reference=texts[2],
+        detail=data[at:],
+    )

@@ -1,0 +1,132 @@
+"""fold(ledger) = state: whatever is done and however the clock moves, the entries add up to what the server holds."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ducto_redis import MemoryStore, SpendCap
+from ducto_redis.core.entries import Kind, read_entry
+from ducto_redis.core.fold import LedgerBroken, fold
+from ducto_redis.core.packed import int_at, read_caps, read_node
+from ducto_redis.core.scripts import INJECTED_CLOCK
+from ducto_redis.drivers.embedded import EmbeddedDriver, connect
+from ducto_redis.testing import FakeClock, redis_store
+
+ACCOUNTS = ["alice", "acme", "acme/search", "acme/search/bob", "acme/chat/carol", "{hostile}:%"]
+STEPS = 1_500
+
+
+def drive(store, clock, draw):
+    """Runs random operations, many of them refused or repeated, over months and backward steps."""
+    holds = []
+    for _ in range(STEPS):
+        user = draw.choice(ACCOUNTS)
+        act = draw.randrange(12)
+        if act == 0:
+            store.add_credits(user, draw.randint(1, 500), type=draw.choice(["seed", "purchase"]))
+        elif act == 1:
+            store.add_credits(user, draw.randint(-50, 50))
+        elif act == 2:
+            cap = {"cap_type": draw.choice(["daily", "monthly"]), "action": draw.choice(["deny", "warn", "notify"])}
+            store.set_spend_cap(SpendCap(user_id=user, limit=draw.randint(0, 900), **cap))
+        elif act == 3 and draw.random() < 0.3:
+            store.remove_spend_cap(user, draw.choice(["daily", "monthly"]))
+        elif act in (4, 5, 6):
+            reserve = draw.choice([store.reserve, store.reserve_credits])
+            # Keys of our own: holds that expire at the same moment are freed in the order of their ids.
+            key = f"k{draw.randrange(10**9)}"
+            hold = reserve(user, draw.randint(0, 60), ttl=draw.choice([1, 600, 604_800]), idempotency_key=key)
+            if hold.error is None:
+                holds.append((user, hold.hold_id))
+        elif act in (7, 8, 9) and holds:
+            user, hold_id = draw.choice(holds[-20:])
+            draw.choice([store.settle, store.deduct_credits])(user, hold_id, draw.randint(0, 90))
+        elif act == 10 and holds:
+            store.release(*draw.choice(holds[-20:]))
+        else:
+            clock.now_ms += draw.choice([1, 500, 60_000, 3_600_000, 86_400_000, 20 * 86_400_000, -5_000, -86_400_000])
+
+
+def entries_of(client, namespace, shards=1):
+    return [
+        read_entry(fields[b"e"])
+        for shard in range(shards)
+        for _, fields in client.xrange(f"{namespace}:{{{shard}}}:ledger")
+    ]
+
+
+def assert_state(client, namespace, states):
+    """The state hashes and expiry indexes of the server are what the entries add up to, field by field."""
+    for root, state in states.items():
+        stored = {field.decode(): value for field, value in client.hgetall(f"{namespace}:{{0}}:s:{root}").items()}
+        assert int_at(stored["r"], 9) == state.sequence
+        assert {name[1:]: read_node(data) for name, data in stored.items() if name[0] == "n"} == state.nodes
+        assert {name[1:]: list(read_caps(data)) for name, data in stored.items() if name[0] == "c"} == state.caps
+        assert {name[1:]: int_at(data, 0) for name, data in stored.items() if name[0] == "g"} == state.purchased
+        index = client.zrange(f"{namespace}:{{0}}:x:{root}", 0, -1, withscores=True)
+        assert {field.decode(): int(score) for field, score in index} == {
+            reference: hold.expires_ms for reference, hold in state.holds.items()
+        }
+        for path, node in state.nodes.items():
+            assert node.held == sum(hold.amount for hold in state.holds.values() if hold.path == path)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_ledger_adds_up_to_the_state(server, namespace, seed):
+    """After 1,500 random steps every node, cap, hold and purchase equals the fold of the entries."""
+    clock, draw = FakeClock(), random.Random(seed)
+    with redis_store(server.url, clock, namespace=namespace, shards=1) as store:
+        store.setup()
+        drive(store, clock, draw)
+    entries = entries_of(server.client, namespace)
+    kinds = {entry.kind for entry in entries}
+    assert kinds == set(Kind), "the run must have met every kind of entry"
+    states = fold(entries)
+    assert_state(server.client, namespace, states)
+    balances = sum(node.balance for state in states.values() for node in state.nodes.values())
+    granted = sum(entry.amount for entry in entries if entry.kind is Kind.GRANT)
+    charged = sum(entry.amount for entry in entries if entry.kind is Kind.SETTLE)
+    assert balances == granted - charged
+
+
+def test_the_embedded_engine_writes_the_same_bytes(server, namespace):
+    """The same steps give the same entries on both engines, but for generation and random ids."""
+    seen = []
+    for real in (True, False):
+        clock, draw = FakeClock(), random.Random(99)
+        client = server.client if real else connect("memory://")
+        store = (
+            redis_store(server.url, clock, namespace=namespace, shards=1)
+            if real
+            else MemoryStore(EmbeddedDriver(client, INJECTED_CLOCK, clock), namespace=namespace, shards=1)
+        )
+        store.setup()
+        drive(store, clock, draw)
+        entries = [entry._replace(generation=b"", reference="") for entry in entries_of(client, namespace)]
+        states = fold(entries_of(client, namespace))
+        seen.append((entries[1:], {root: (state.nodes, state.caps) for root, state in states.items()}))
+        store.close()
+    assert len(seen[0][0]) > 500
+    assert seen[0] == seen[1]
+
+
+def test_a_broken_ledger_is_found(server, namespace):
+    """A missing, repeated, swapped or altered entry does not fold."""
+    clock = FakeClock()
+    with redis_store(server.url, clock, namespace=namespace, shards=1) as store:
+        store.setup()
+        for at in range(1, 6):
+            store.add_credits("u", at)
+    entries = entries_of(server.client, namespace)
+    broken = [
+        entries[:2] + entries[3:],
+        entries[:3] + entries[2:],
+        [entries[0], entries[2], entries[1], *entries[3:]],
+        [*entries[:2], entries[2]._replace(amount=7), *entries[3:]],
+    ]
+    assert fold(entries)["u"].nodes[""].balance == 150_000
+    for wrong in broken:
+        with pytest.raises(LedgerBroken):
+            fold(wrong)
