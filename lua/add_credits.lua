@@ -10,67 +10,46 @@
   Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER
   Entry  GRANT   Cost O(levels)
 ]]
---- @include lib/codes
---- @include lib/numbers
---- @include lib/struct
 --- @include lib/keys
+--- @include lib/codes
+--- @include lib/units
 --- @include lib/node
 --- @include lib/root
---- @include lib/state
+--- @include lib/record
 --- @include lib/ledger
---- @include lib/records
---- @include lib/holds
---- @include lib/expire
---- @include lib/opening
---- @include lib/apply
-
-local field, amount, flags = ARGV[4], read_units(ARGV[5], -MAX_UNITS), tonumber(ARGV[6])
-local purchase, adjustment = has_flag(flags, 1), has_flag(flags, 2)
-local levels = levels_of(PATH)
-
-local function refuse(code)
-  local payer = nodes[PATH]
-  return { code, now_ms, FRESH, payer and payer[BALANCE] or 0, amount or 0, 0, '' }
-end
-
-local function answer_repeated(record)
-  local _, kept, balance, lifetime, at = struct.unpack('<Bi7i7i7', record)
-  local id = struct.unpack('<Bc0', record, at)
-  return { OK, now_ms, kept == amount and REPEATED or REUSED, balance, kept, lifetime, id }
-end
-
-local function grant()
-  open_account(levels)
-  local payer = touch_node(PATH)
-  local stored = redis.call('HGET', STATE, 'g' .. PATH)
-  local lifetime = (stored and struct.unpack('<i7', stored) or 0) + (purchase and amount or 0)
-  local balance = payer[BALANCE] + amount
-  if balance > MAX_UNITS or balance < -MAX_UNITS or lifetime > MAX_UNITS then
-    return refuse(INVALID_AMOUNT)
-  end
-  payer[BALANCE] = balance
-  if purchase then
-    more_fields = { 'g' .. PATH, struct.pack('<i7', lifetime) }
-  end
-  queue_entry(GRANT, PATH, field, amount, balance, struct.pack('<B', flags % 4) .. ARGV[7])
-  keep_record(field, struct.pack('<Bi7i7i7', DONE, amount, balance, lifetime), '', 0)
-  local id = apply(amount)
-  return { OK, now_ms, FRESH, balance, amount, lifetime, id }
-end
-
+local amount, flags = read_units(ARGV[5], -MAX_UNITS), tonumber(ARGV[6])
+local purchase, adjustment, deep = flags % 2 == 1, flags % 4 >= 2, flags >= 4
+--- @include lib/load
 if not amount or (amount <= 0 and not adjustment) then
-  return refuse(INVALID_AMOUNT)
+  code = INVALID_AMOUNT
 end
-local code = load_account(levels)
 if code ~= OK then
-  return refuse(code)
+  return { code, now_ms, FRESH, 0, amount or 0, 0, '' }
 end
-if root then
-  free_expired()
-  local record = find_record(field, has_flag(flags, 4))
-  if record then
-    apply_housekeeping()
-    return answer_repeated(record)
-  end
+--- @include lib/queue
+--- @include lib/expire
+--- @include lib/find
+if record then
+  local _, first_amount, balance, lifetime, at = struct.unpack('<Bi7i7i7', record)
+  return { OK, now_ms, first_amount == amount and REPEATED or REUSED, balance, first_amount, lifetime,
+    (struct.unpack('<Bc0', record, at)) }
 end
-return grant()
+--- @include lib/opening
+local payer, stored = nodes[PATH], redis.call('HGET', STATE, 'g' .. PATH)
+local lifetime = (stored and struct.unpack('<i7', stored) or 0) + (purchase and amount or 0)
+local balance = payer[BALANCE] + amount
+if balance > MAX_UNITS or balance < -MAX_UNITS or lifetime > MAX_UNITS then
+  return { INVALID_AMOUNT, now_ms, FRESH, payer[BALANCE], amount, lifetime, '' }
+end
+payer[BALANCE] = balance
+balance_change = amount
+if purchase then
+  extra_field, extra_value = 'g' .. PATH, struct.pack('<i7', lifetime)
+end
+root[SEQUENCE] = root[SEQUENCE] + 1
+entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, GRANT, GENERATION, root[SEQUENCE], now_ms, amount, balance,
+  #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, flags % 4) .. ARGV[7]
+record_head, record_tail = struct.pack('<Bi7i7i7', DONE, amount, balance, lifetime), ''
+dirty = levels
+--- @include lib/apply
+return { OK, now_ms, FRESH, balance, amount, lifetime, entry_id }

@@ -8,46 +8,38 @@
   Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER
   Entry  RELEASE, of amount 0 for an expired hold   Cost O(levels + log holds). Runs when memory is full.
 ]]
---- @include lib/codes
---- @include lib/struct
 --- @include lib/keys
+--- @include lib/codes
 --- @include lib/node
 --- @include lib/root
---- @include lib/state
+--- @include lib/record
 --- @include lib/ledger
---- @include lib/records
---- @include lib/holds
---- @include lib/expire
---- @include lib/apply
---- @include lib/ending
-
 local FREED, ALREADY_RELEASED, ALREADY_SETTLED, NOT_FOUND = 0, 1, 2, 3
-local field = ARGV[4]
-local levels = levels_of(PATH)
-
--- An expired hold has left the totals already; only its record changes, so that it ends once.
-local function release_expired(hold)
-  queue_entry(RELEASE, PATH, field, 0, nodes[PATH][BALANCE], struct.pack('<B', OK))
-  keep_record(field, hold_head(RELEASED, hold), nil, 0)
-  apply(0)
-end
-
-local code = load_account(levels)
-if code ~= OK or not root then
+local deep, reason = true, NOT_FOUND
+--- @include lib/load
+if code ~= OK then
   return { code, now_ms, NOT_FOUND, 0 }
 end
-free_expired()
-local record = find_record(field, true)
-local hold = record and unpack_hold(record)
-if hold and hold.state == OPEN then
-  release_hold(field, hold, levels, OK, 0, '')
-  return { OK, now_ms, FREED, hold.amount }
-elseif hold and hold.state == EXPIRED then
-  release_expired(hold)
-  return { OK, now_ms, FREED, hold.amount }
+--- @include lib/queue
+--- @include lib/expire
+--- @include lib/find
+--- @include lib/found_hold
+local payer, refusal, asked, notes = nodes[PATH], OK, 0, ''
+if hold_state == OPEN then
+  reason = FREED
+  --- @include lib/release_hold
+elseif hold_state == EXPIRED then
+  -- It has left the totals already; only its record changes, so that it ends once.
+  reason = FREED
+  root[SEQUENCE] = root[SEQUENCE] + 1
+  entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, RELEASE, GENERATION, root[SEQUENCE], now_ms, 0, payer[BALANCE],
+    #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, OK)
+  record_head = struct.pack(HOLD_FORMAT, RELEASED, hold_flags, hold_amount, hold_expires_ms, hold_balance, hold_held)
+  dirty = levels
+elseif hold_state == SETTLED then
+  reason = ALREADY_SETTLED
+elseif hold_state == RELEASED then
+  reason = ALREADY_RELEASED
 end
-apply_housekeeping()
-if not hold then
-  return { OK, now_ms, NOT_FOUND, 0 }
-end
-return { OK, now_ms, hold.state == SETTLED and ALREADY_SETTLED or ALREADY_RELEASED, hold.amount }
+--- @include lib/apply
+return { OK, now_ms, reason, hold_amount }

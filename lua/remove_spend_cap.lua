@@ -8,42 +8,32 @@
   Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER
   Entry  CAP_REMOVE   Cost O(levels + caps)
 ]]
---- @include lib/codes
---- @include lib/struct
 --- @include lib/keys
+--- @include lib/codes
 --- @include lib/node
 --- @include lib/root
---- @include lib/state
+--- @include lib/record
 --- @include lib/ledger
---- @include lib/records
---- @include lib/holds
---- @include lib/expire
---- @include lib/caps
---- @include lib/apply
-
-local field, kind = ARGV[4], tonumber(ARGV[5])
-local code = load_account(levels_of(PATH))
-if code ~= OK or not root then
+local kind, deep = tonumber(ARGV[5]), false
+--- @include lib/load
+if code ~= OK then
   return { code, now_ms, FRESH, 0 }
 end
-free_expired()
-if find_record(field, false) then
-  apply_housekeeping()
+--- @include lib/queue
+--- @include lib/expire
+--- @include lib/find
+if record then
   return { OK, now_ms, REPEATED, 1 }
 end
-local items = caps[PATH] or ''
-local left = without_cap(items, kind)
-if left == items then
-  apply_housekeeping()
+--- @include lib/without_cap
+if not caps[PATH] or kept_caps == caps[PATH] then
   return { OK, now_ms, FRESH, 0 }
 end
-if left == '' then
-  drop_fields = { 'c' .. PATH }
-else
-  more_fields = { 'c' .. PATH, left }
-end
-touch_node(PATH)
-queue_entry(CAP_REMOVE, PATH, field, 0, nodes[PATH][BALANCE], struct.pack('<B', kind))
-keep_record(field, struct.pack('<B', DONE), nil, 0)
-apply(0)
+extra_field, extra_value = 'c' .. PATH, kept_caps ~= '' and kept_caps
+root[SEQUENCE] = root[SEQUENCE] + 1
+entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, CAP_REMOVE, GENERATION, root[SEQUENCE], now_ms, 0,
+  nodes[PATH][BALANCE], #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, kind)
+record_head = struct.pack('<B', DONE)
+dirty = levels
+--- @include lib/apply
 return { OK, now_ms, FRESH, 1 }

@@ -14,98 +14,77 @@
          TOO_MANY_HOLDS CAP_REACHED INSUFFICIENT_CREDITS
   Entry  HOLD   Writes nothing of the decision when refused.   Cost O(levels x caps + log holds)
 ]]
---- @include lib/codes
---- @include lib/numbers
---- @include lib/struct
 --- @include lib/keys
+--- @include lib/codes
+--- @include lib/units
 --- @include lib/node
 --- @include lib/root
---- @include lib/state
+--- @include lib/record
 --- @include lib/ledger
---- @include lib/records
---- @include lib/holds
+local amount, floor = read_units(ARGV[5], 0), ARGV[6] == '0' and 0 or read_units(ARGV[6], -MAX_UNITS)
+local ttl_ms, flags, label = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
+local admit, strict, deep = flags % 2 == 1, flags % 4 >= 2, flags >= 4
+--- @include lib/load
+if not amount or not floor then
+  code = INVALID_AMOUNT
+elseif not (ttl_ms and ttl_ms >= 1000 and ttl_ms <= 604800000) then
+  code = INVALID_ARGUMENT
+end
+if code ~= OK then
+  return { code, now_ms, FRESH, 0, 0, amount or 0, 0, '' }
+end
+--- @include lib/queue
 --- @include lib/expire
---- @include lib/gate
---- @include lib/apply
+--- @include lib/find
+local payer, own_amount, own_admitted, binding = nodes[PATH], 0, 0, admit
+--- @include lib/bounds
+local notes, expires_ms, repetition = '', 0, FRESH
+local balance, held = payer and payer[BALANCE] or 0, payer and payer[HELD] or 0
 
-local MIN_TTL_MS, MAX_TTL_MS = 1000, 604800000
-local field, amount, floor = ARGV[4], read_units(ARGV[5], 0), read_units(ARGV[6], -MAX_UNITS)
-local ttl_ms, flags, label = read_units(ARGV[7], MIN_TTL_MS), tonumber(ARGV[8]), ARGV[9]
-local admit, strict = has_flag(flags, 1), has_flag(flags, 2)
-local levels = levels_of(PATH)
-
-local function refuse(code, notes)
-  local payer = nodes[PATH]
-  return { code, now_ms, FRESH, payer and payer[BALANCE] or 0, payer and payer[HELD] or 0, amount or 0, 0, notes or '' }
-end
-
-local function answer_repeated(record)
-  local hold = unpack_hold(record)
-  local repetition, notes = hold.amount == amount and REPEATED or REUSED, ''
-  if hold.state == OPEN then
-    local kept_label, notes_at = struct.unpack('<Bc0', record, hold.at + 7)
+if record then
+  local state, _, first_amount, first_expires_ms, first_balance, first_held, at = struct.unpack(HOLD_FORMAT, record)
+  repetition = first_amount == amount and REPEATED or REUSED
+  amount, expires_ms, balance, held = first_amount, first_expires_ms, first_balance, first_held
+  if state == OPEN then
+    local _, kept_label, notes_at = struct.unpack('<i7Bc0', record, at)
     notes = string.sub(record, notes_at)
-    if kept_label ~= label then
-      repetition = REUSED
-    end
+    repetition = kept_label == label and repetition or REUSED
   end
-  return { OK, now_ms, repetition, hold.balance, hold.held, hold.amount, hold.expires_ms, notes }
+elseif not payer then
+  code = strict and INSUFFICIENT_CREDITS or ACCOUNT_UNKNOWN
+else
+  local more_held, more_charged = amount, 0
+  --- @include lib/exact
+  if not stays_exact then
+    code = INVALID_AMOUNT
+  elseif nodes[''][OPEN_HOLDS] >= MAX_OPEN_HOLDS then
+    code = TOO_MANY_HOLDS
+  else
+    --- @include lib/gate
+  end
 end
 
--- Why the amount may not be held, or OK.
-local function decide()
-  local payer = nodes[PATH]
-  if not payer then
-    return strict and INSUFFICIENT_CREDITS or ACCOUNT_UNKNOWN, ''
+if code == OK and not record then
+  expires_ms = now_ms + ttl_ms
+  held = held + amount
+  payer[HELD] = held
+  for i = 1, #levels do
+    local node = nodes[levels[i]]
+    node[ADMITTED] = node[ADMITTED] + (admit and amount or 0)
+    node[OPEN_HOLDS] = node[OPEN_HOLDS] + 1
   end
-  if not stays_exact(PATH, levels, amount, 0) then
-    return INVALID_AMOUNT, ''
-  end
-  if nodes[''][OPEN_HOLDS] >= MAX_OPEN_HOLDS then
-    return TOO_MANY_HOLDS, ''
-  end
-  return gate(PATH, levels, amount, 0, 0, floor, admit)
-end
-
-local function open_hold(notes)
-  local payer = nodes[PATH]
-  local expires_ms = now_ms + ttl_ms
-  local hold = { flags = (admit and IS_ADMITTED or 0) + (strict and IS_STRICT or 0), amount = amount,
-    expires_ms = expires_ms, balance = payer[BALANCE], held = payer[HELD] + amount }
-  move_hold(PATH, levels, amount, admit and amount or 0, 1)
-  queue_entry(HOLD, PATH, field, amount, payer[BALANCE],
-    struct.pack('<i6Bi7Bc0', expires_ms, hold.flags, floor, #label, label) .. ARGV[10])
-  keep_record(field, hold_head(OPEN, hold) .. struct.pack('<i7Bc0', floor, #label, label) .. notes, nil, expires_ms)
-  index_adds = { expires_ms, field }
+  local hold_flags = (admit and IS_ADMITTED or 0) + (strict and IS_STRICT or 0)
+  root[SEQUENCE] = root[SEQUENCE] + 1
+  entry = struct.pack(ENTRY_FORMAT .. 'i6Bi7Bc0', ENTRY_LAYOUT, HOLD, GENERATION, root[SEQUENCE], now_ms, amount, balance,
+    #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, expires_ms, hold_flags, floor, #label, label) .. ARGV[10]
+  record_head = struct.pack(HOLD_FORMAT .. 'i7Bc0', OPEN, hold_flags, amount, expires_ms, balance, held,
+    floor, #label, label) .. notes
+  record_expires_ms = expires_ms
+  index_expires_ms = expires_ms
   if root[NEXT_EXPIRY_MS] == 0 or expires_ms < root[NEXT_EXPIRY_MS] then
     root[NEXT_EXPIRY_MS] = expires_ms
   end
-  apply(0)
-  return { OK, now_ms, FRESH, hold.balance, hold.held, amount, expires_ms, notes }
+  dirty = levels
 end
-
-if not amount or not floor then
-  return refuse(INVALID_AMOUNT)
-end
-if not ttl_ms or ttl_ms > MAX_TTL_MS then
-  return refuse(INVALID_ARGUMENT)
-end
-local code, notes = load_account(levels), ''
-if code ~= OK then
-  return refuse(code)
-end
-if not root then
-  return refuse(strict and INSUFFICIENT_CREDITS or ACCOUNT_UNKNOWN)
-end
-free_expired()
-local record = find_record(field, has_flag(flags, 4))
-if record then
-  apply_housekeeping()
-  return answer_repeated(record)
-end
-code, notes = decide()
-if code ~= OK then
-  apply_housekeeping()
-  return refuse(code, notes)
-end
-return open_hold(notes)
+--- @include lib/apply
+return { code, now_ms, repetition, balance, held, amount, expires_ms, notes }

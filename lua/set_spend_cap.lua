@@ -10,45 +10,38 @@
   Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER
   Entry  CAP_SET, the amount being the limit   Opens the account when there is none.   Cost O(levels + caps)
 ]]
---- @include lib/codes
---- @include lib/numbers
---- @include lib/struct
 --- @include lib/keys
+--- @include lib/codes
+--- @include lib/units
 --- @include lib/node
 --- @include lib/root
---- @include lib/state
+--- @include lib/record
 --- @include lib/ledger
---- @include lib/records
---- @include lib/holds
---- @include lib/expire
---- @include lib/caps
---- @include lib/opening
---- @include lib/apply
-
-local field, kind, action, limit = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), read_units(ARGV[7], 0)
-local levels = levels_of(PATH)
-
+--- @include lib/cap
+local kind, action, limit, deep = tonumber(ARGV[5]), tonumber(ARGV[6]), read_units(ARGV[7], 0), false
+--- @include lib/load
 if not limit then
-  return { INVALID_AMOUNT, now_ms, FRESH }
+  code = INVALID_AMOUNT
+elseif (kind ~= DAILY and kind ~= MONTHLY) or (action ~= DENY and action ~= WARN and action ~= NOTIFY) then
+  code = INVALID_ARGUMENT
 end
-if (kind ~= DAILY and kind ~= MONTHLY) or (action ~= DENY and action ~= WARN and action ~= NOTIFY) then
-  return { INVALID_ARGUMENT, now_ms, FRESH }
-end
-local code = load_account(levels)
 if code ~= OK then
   return { code, now_ms, FRESH }
 end
-if root then
-  free_expired()
-  if find_record(field, false) then
-    apply_housekeeping()
-    return { OK, now_ms, REPEATED }
-  end
+--- @include lib/queue
+--- @include lib/expire
+--- @include lib/find
+if record then
+  return { OK, now_ms, REPEATED }
 end
-open_account(levels)
-local item = struct.pack('<BBi7', kind, action, limit)
-more_fields = { 'c' .. PATH, without_cap(caps[PATH] or '', kind) .. item }
-queue_entry(CAP_SET, PATH, field, limit, nodes[PATH][BALANCE], item)
-keep_record(field, struct.pack('<B', DONE), nil, 0)
-apply(0)
+--- @include lib/opening
+--- @include lib/without_cap
+local item = struct.pack(CAP_FORMAT, kind, action, limit)
+extra_field, extra_value = 'c' .. PATH, kept_caps .. item
+root[SEQUENCE] = root[SEQUENCE] + 1
+entry = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, CAP_SET, GENERATION, root[SEQUENCE], now_ms, limit,
+  nodes[PATH][BALANCE], #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD) .. item
+record_head = struct.pack('<B', DONE)
+dirty = levels
+--- @include lib/apply
 return { OK, now_ms, FRESH }

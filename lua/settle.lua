@@ -11,65 +11,46 @@
          otherwise the floor alone bounds it (SPEC 5). The rest is shortfall: reported, never charged.
   Entry  SETTLE   Cost O(levels x caps + log holds). Runs when memory is full: it frees what is held.
 ]]
---- @include lib/codes
---- @include lib/numbers
---- @include lib/struct
 --- @include lib/keys
+--- @include lib/codes
+--- @include lib/units
 --- @include lib/node
 --- @include lib/root
---- @include lib/state
---- @include lib/records
---- @include lib/holds
---- @include lib/expire
---- @include lib/gate
---- @include lib/apply
---- @include lib/ending
-
-local field, asked = ARGV[4], read_units(ARGV[5], 0)
-local levels = levels_of(PATH)
-
-local function refuse(code, hold)
-  local payer = nodes[PATH]
-  return { code, now_ms, FRESH, payer and payer[BALANCE] or 0, 0, asked or 0, hold and hold.amount or 0, '', '' }
-end
-
-local function answer_settled(record, hold)
-  local charged, balance, first_asked, id, notes = read_settled(record, hold)
-  local repetition = first_asked == asked and REPEATED or REUSED
-  return { OK, now_ms, repetition, balance, charged, first_asked, hold.amount, id, notes }
-end
-
-local function settle_open(record, hold)
-  local floor = struct.unpack('<i7', record, hold.at)
-  local charged = math.min(asked, money_bound(PATH, hold.amount, floor))
-  if has_flag(hold.flags, IS_STRICT) then
-    charged = math.min(charged, cap_bound(levels, hold.admitted))
-  end
-  if not stays_exact(PATH, levels, 0, charged) then
-    return refuse(INVALID_AMOUNT, hold)
-  end
-  local id, notes = settle_hold(field, hold, levels, asked, charged, false, ARGV[6])
-  return { OK, now_ms, FRESH, nodes[PATH][BALANCE], charged, asked, hold.amount, id, notes }
-end
-
+--- @include lib/record
+local asked, metadata, deep, ended_by = read_units(ARGV[5], 0), ARGV[6], true, 0
+--- @include lib/load
 if not asked then
-  return refuse(INVALID_AMOUNT)
+  code = INVALID_AMOUNT
 end
-local code = load_account(levels)
-if code ~= OK or not root then
-  return refuse(code ~= OK and code or LEASE_NOT_FOUND)
+if code ~= OK then
+  return { code, now_ms, FRESH, 0, 0, asked or 0, 0, '', '' }
 end
-free_expired()
-local record = find_record(field, true)
-local hold = record and unpack_hold(record)
-if hold and hold.state == OPEN and hold.expires_ms > now_ms then
-  return settle_open(record, hold)
+--- @include lib/queue
+--- @include lib/expire
+--- @include lib/find
+--- @include lib/found_hold
+local payer = nodes[PATH]
+local notes, charged = '', 0
+if hold_state == SETTLED then
+  --- @inline lib/answer_settled
+elseif hold_state == EXPIRED or hold_is_due then
+  code = LEASE_EXPIRED
+elseif hold_state ~= OPEN then
+  code = LEASE_NOT_FOUND
+else
+  local own_amount, own_admitted, floor = hold_amount, hold_admitted, struct.unpack('<i7', record, AFTER_HOLD)
+  --- @include lib/bounds
+  charged = asked < money_bound and asked or money_bound
+  if hold_flags % (2 * IS_STRICT) >= IS_STRICT and charged > cap_bound then
+    charged = cap_bound
+  end
+  local more_held, more_charged = 0, charged
+  --- @include lib/exact
+  if stays_exact then
+    --- @include lib/settle_hold
+  else
+    code, charged = INVALID_AMOUNT, 0
+  end
 end
-apply_housekeeping()
-if hold and hold.state == SETTLED then
-  return answer_settled(record, hold)
-end
-if hold and (hold.state == EXPIRED or hold.state == OPEN) then
-  return refuse(LEASE_EXPIRED, hold)
-end
-return refuse(LEASE_NOT_FOUND)
+--- @include lib/apply
+return { code, now_ms, FRESH, payer and payer[BALANCE] or 0, charged, asked, hold_amount, entry_id, notes }

@@ -79,22 +79,19 @@ def roll(node: Node, at_ms: int) -> Node:
     return node
 
 
-def _touch(state: RootState, path: str, at_ms: int) -> Node:
-    if path in state.nodes:
-        return roll(state.nodes[path], at_ms)
-    day, month = period_ids(at_ms)
-    return Node(day_id=day, month_id=month)
-
-
-def _open(state: RootState, entry: Entry) -> None:
-    """Creates the nodes of an account's levels that are not there."""
+def _touch(state: RootState, entry: Entry) -> None:
+    """Brings the nodes of all levels of the entry's account to its time, as every script does; new ones start empty."""
     for path in levels_of(entry.path):
-        state.nodes.setdefault(path, _touch(state, path, entry.at_ms))
+        if path in state.nodes:
+            state.nodes[path] = roll(state.nodes[path], entry.at_ms)
+        else:
+            day, month = period_ids(entry.at_ms)
+            state.nodes[path] = Node(day_id=day, month_id=month)
 
 
 def _move(state: RootState, entry: Entry, hold: OpenHold, sign: int) -> None:
     for path in levels_of(entry.path):
-        node = _touch(state, path, entry.at_ms)
+        node = state.nodes[path]
         state.nodes[path] = node._replace(
             held=node.held + sign * hold.amount * (path == entry.path),
             admitted=node.admitted + sign * hold.admitted,
@@ -104,7 +101,7 @@ def _move(state: RootState, entry: Entry, hold: OpenHold, sign: int) -> None:
 
 def _charge(state: RootState, entry: Entry) -> None:
     for path in levels_of(entry.path):
-        node = _touch(state, path, entry.at_ms)
+        node = state.nodes[path]
         state.nodes[path] = node._replace(
             balance=node.balance - entry.amount * (path == entry.path),
             spent_day=node.spent_day + entry.amount,
@@ -114,8 +111,7 @@ def _charge(state: RootState, entry: Entry) -> None:
 
 
 def _grant(state: RootState, entry: Entry) -> None:
-    _open(state, entry)
-    node = _touch(state, entry.path, entry.at_ms)
+    node = state.nodes[entry.path]
     state.nodes[entry.path] = node._replace(balance=node.balance + entry.amount)
     if entry.detail[0] & _PURCHASE:
         state.purchased[entry.path] = state.purchased.get(entry.path, 0) + entry.amount
@@ -138,14 +134,12 @@ def _end(state: RootState, entry: Entry) -> None:
 
 
 def _set_cap(state: RootState, entry: Entry) -> None:
-    _open(state, entry)
     [cap] = read_caps(entry.detail)
     kept = [each for each in state.caps.get(entry.path, []) if each.kind != cap.kind]
     state.caps[entry.path] = [*kept, cap]
 
 
 def _remove_cap(state: RootState, entry: Entry) -> None:
-    state.nodes[entry.path] = _touch(state, entry.path, entry.at_ms)
     kept = [each for each in state.caps.get(entry.path, []) if each.kind != entry.detail[0]]
     if kept:
         state.caps[entry.path] = kept
@@ -184,6 +178,7 @@ def fold(entries: Iterable[Entry]) -> dict[str, RootState]:
         if entry.sequence != state.sequence + 1:
             raise LedgerBroken(f"root {entry.root}: entry {entry.sequence} follows entry {state.sequence}")
         state.sequence = entry.sequence
+        _touch(state, entry)
         _STEPS[entry.kind](state, entry)
         balance = state.nodes[entry.path].balance
         if balance != entry.balance_after:

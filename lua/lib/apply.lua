@@ -1,91 +1,96 @@
--- apply: the one place that writes. First the ledger entries, then the state, then records and index: a script that
--- fails half-way is not rolled back, so money never moves without its entry.
+-- apply: the one place that writes. First the ledger entries, then the state, then records and index: a script that is
+-- stopped half-way is not rolled back, so money never moves without its entry. Reads what lib/queue declares.
+-- Sets entry_id: the stream id of the operation's entry, which names the transaction ('' without one).
 --- @include lib/keys
---- @include lib/numbers
---- @include lib/struct
+--- @include lib/units
 --- @include lib/node
 --- @include lib/root
---- @include lib/state
---- @include lib/ledger
---- @include lib/records
---- @include lib/holds
-
-local more_fields = {}  -- field, value, ... of the state hash beside root and nodes (caps, grants)
-local drop_fields = {}  -- fields of the state hash to delete
-
--- Stops before the first write when a total would leave the exact range, something held would be negative, or the
--- balances changed by anything else than what was granted and charged.
-local function assert_sound(balance_change)
+--- @include lib/load
+--- @include lib/queue
+--- @include lib/expire
+local entry_id = ''
+if dirty or freed then
+  -- Stops before the first write when a total would leave the exact range, something held would be negative, or the
+  -- balances changed by anything else than what was granted and charged.
   local closing_balance = 0
-  for path, node in pairs(nodes) do
-    closing_balance = closing_balance + node[BALANCE]
-    for at = 1, PREVIOUS_MONTH do
-      local units = node[at]
-      if not (units <= MAX_UNITS and units >= (at == BALANCE and -MAX_UNITS or 0)) then
-        error('ducto: counter ' .. at .. ' of node "' .. path .. '" would leave its range')
-      end
+  for path, n in pairs(nodes) do
+    closing_balance = closing_balance + n[BALANCE]
+    if not (n[BALANCE] >= -MAX_UNITS and n[BALANCE] <= MAX_UNITS and n[HELD] >= 0 and n[HELD] <= MAX_UNITS
+      and n[ADMITTED] >= 0 and n[ADMITTED] <= MAX_UNITS and n[SPENT_DAY] >= 0 and n[SPENT_MONTH] >= 0
+      and n[SPENT_TOTAL] <= MAX_UNITS and n[OPEN_HOLDS] >= 0) then
+      error('ducto: a counter of node "' .. path .. '" would leave its range')
     end
   end
   if closing_balance - opening_balance ~= balance_change then
     error('ducto: balances do not add up')
   end
-end
 
-local function write_state()
-  local fields = { 'r', pack_root(root) }
-  for i = 1, #dirty do
-    fields[2 * i + 1] = 'n' .. dirty[i]
-    fields[2 * i + 2] = pack_node(nodes[dirty[i]])
+  if freed then
+    for i = 1, #freed.entries do
+      redis.call('XADD', LEDGER, '*', 'e', freed.entries[i])
+    end
   end
-  for i = 1, #more_fields do
-    fields[#fields + 1] = more_fields[i]
+  if entry then
+    entry_id = redis.call('XADD', LEDGER, '*', 'e', entry)
   end
-  redis.call('HSET', STATE, unpack(fields))
-  if #drop_fields > 0 then
-    redis.call('HDEL', STATE, unpack(drop_fields))
-  end
-end
 
-local function write_records(entry_id)
-  local values, id = {}, struct.pack('<Bc0', #entry_id, entry_id)
-  for i = 1, #record_fields do
-    values[2 * i - 1] = record_fields[i]
-    values[2 * i] = record_tails[i] and record_heads[i] .. id .. record_tails[i] or record_heads[i]
+  -- The stores rotate when a day has passed (or the clock stepped far back), unless a hold whose record lies in the
+  -- store to be dropped may still be open.
+  local age_ms, dropped = now_ms - root[ROTATED_MS], nil
+  if (age_ms >= ROTATE_MS or age_ms <= -ROTATE_MS) and root[PREVIOUS_LAST_MS] <= now_ms
+    and (root[NEXT_EXPIRY_MS] == 0 or root[NEXT_EXPIRY_MS] > now_ms) then
+    dropped = root[ROTATION] % 2 == 0 and STORE_1 or STORE_0
+    root[ROTATION] = 3 - root[ROTATION] % 2
+    root[ROTATED_MS] = now_ms
+    root[PREVIOUS_LAST_MS] = root[CURRENT_LAST_MS]
+    root[CURRENT_LAST_MS] = 0
   end
-  redis.call('HSET', current_store(), unpack(values))
-end
+  if record_expires_ms > root[CURRENT_LAST_MS] then
+    root[CURRENT_LAST_MS] = record_expires_ms
+  end
 
--- Writes everything that was queued; balance_change is what was granted less what was charged. Answers the stream id
--- of the last entry, which names the transaction.
-local function apply(balance_change)
-  assert_sound(balance_change)
-  local entry_id = ''
-  for i = 1, #entries do
-    entry_id = redis.call('XADD', LEDGER, '*', 'e', entries[i])
+  local packed_root = struct.pack(ROOT_FORMAT, unpack(root))
+  if #levels == 1 and dirty and not freed and not extra_field then
+    redis.call('HSET', STATE, 'r', packed_root, 'n', struct.pack(NODE_FORMAT, unpack(nodes[''])))
+  else
+    local fields = { 'r', packed_root }
+    for _, paths in ipairs({ freed and freed.paths or {}, dirty or {} }) do
+      for i = 1, #paths do
+        fields[#fields + 1] = 'n' .. paths[i]
+        fields[#fields + 1] = struct.pack(NODE_FORMAT, unpack(nodes[paths[i]]))
+      end
+    end
+    if extra_value then
+      fields[#fields + 1] = extra_field
+      fields[#fields + 1] = extra_value
+    end
+    redis.call('HSET', STATE, unpack(fields))
+    if extra_field and not extra_value then
+      redis.call('HDEL', STATE, extra_field)
+    end
   end
-  local dropped = rotation_due() and rotate_root()
-  if latest_expiry_ms > root[CURRENT_LAST_MS] then
-    root[CURRENT_LAST_MS] = latest_expiry_ms
-  end
-  write_state()
+
   if dropped then
     redis.call('UNLINK', dropped)
   end
-  if #record_fields > 0 then
-    write_records(entry_id)
+  local store = root[ROTATION] % 2 == 0 and STORE_0 or STORE_1
+  if freed then
+    if #freed.records > 0 then
+      redis.call('HSET', store, unpack(freed.records))
+    end
+    if #freed.members > 0 then
+      redis.call('ZREM', HOLDS, unpack(freed.members))
+    end
   end
-  if #index_drops > 0 then
-    redis.call('ZREM', HOLDS, unpack(index_drops))
+  if record_head then
+    if record_tail then
+      record_head = record_head .. struct.pack('<Bc0', #entry_id, entry_id) .. record_tail
+    end
+    redis.call('HSET', store, FIELD, record_head)
   end
-  if #index_adds > 0 then
-    redis.call('ZADD', HOLDS, unpack(index_adds))
-  end
-  return entry_id
-end
-
--- For the ways out that decided nothing: writes only what freeing expired holds has queued.
-local function apply_housekeeping()
-  if root_dirty then
-    apply(0)
+  if index_expires_ms then
+    redis.call('ZADD', HOLDS, index_expires_ms, FIELD)
+  elseif index_drop then
+    redis.call('ZREM', HOLDS, FIELD)
   end
 end

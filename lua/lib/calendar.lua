@@ -1,18 +1,17 @@
--- calendar: UTC day and month numbers, and the roll of a node's period counters to the present ones.
+-- calendar: the month of a day, and the roll of a period counter to the present one.
 --- @include lib/node
-
-local DAY_MS = 86400000
 
 -- Months since 1970-01 of a day number, by the civil-from-days arithmetic of the proleptic Gregorian calendar
 -- (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"): years start in March, so leap days come last.
 local function month_of_day(day)
+  local floor = math.floor
   local shifted = day + 719468
-  local era = math.floor(shifted / 146097)
+  local era = floor(shifted / 146097)
   local day_of_era = shifted - era * 146097
-  local year_of_era = math.floor((day_of_era - math.floor(day_of_era / 1460) + math.floor(day_of_era / 36524)
-    - math.floor(day_of_era / 146096)) / 365)
-  local day_of_year = day_of_era - (365 * year_of_era + math.floor(year_of_era / 4) - math.floor(year_of_era / 100))
-  local march_month = math.floor((5 * day_of_year + 2) / 153)
+  local year_of_era = floor((day_of_era - floor(day_of_era / 1460) + floor(day_of_era / 36524)
+    - floor(day_of_era / 146096)) / 365)
+  local day_of_year = day_of_era - (365 * year_of_era + floor(year_of_era / 4) - floor(year_of_era / 100))
+  local march_month = floor((5 * day_of_year + 2) / 153)
   -- March is month 2 of the civil year (January = 0); January and February belong to the next one.
   return (year_of_era + era * 400 - 1970) * 12 + march_month + 2
 end
@@ -34,16 +33,4 @@ local function roll_counter(node, id_at, spent_at, previous_at, back_at, present
     node[back_at] = 0
   end
   node[id_at] = present
-end
-
--- Brings a node's day and month counters to the present. The usual case is one comparison.
-local function roll_node(node, day)
-  if node[DAY_ID] == day then
-    return
-  end
-  local month = month_of_day(day)
-  roll_counter(node, DAY_ID, SPENT_DAY, PREVIOUS_DAY, DAY_BACK, day)
-  if node[MONTH_ID] ~= month then
-    roll_counter(node, MONTH_ID, SPENT_MONTH, PREVIOUS_MONTH, MONTH_BACK, month)
-  end
 end

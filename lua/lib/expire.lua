@@ -1,43 +1,74 @@
--- expire: frees holds past their expiry, lazily, by any script on the root; at most EXPIRE_MAX a call.
+-- expire: frees holds past their expiry, lazily, in any script on the root; at most 100 a call. The usual case is one
+-- comparison: NEXT_EXPIRY_MS is a lower bound, so nothing is due before it. Sets freed.
 --- @include lib/keys
 --- @include lib/node
 --- @include lib/root
---- @include lib/state
+--- @include lib/record
 --- @include lib/ledger
---- @include lib/records
---- @include lib/holds
+--- @include lib/load
+--- @include lib/queue
 
 local EXPIRE_MAX = 100
+if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
+  local is_freed = {}
+  freed = { entries = {}, records = {}, members = {}, heads = {}, paths = {} }
 
-local function expire_hold(field)
-  local record = find_record(field, true)
-  -- An index entry without an open record is only dropped: the totals are what the ledger says.
-  if record and string.byte(record) == OPEN then
-    local path = path_of_field(field)
-    local levels = levels_of(path)
-    load_more(levels)
-    local hold = unpack_hold(record)
-    move_hold(path, levels, hold.amount, hold.admitted, -1)
-    queue_entry(EXPIRE, path, field, hold.amount, nodes[path][BALANCE], '')
-    keep_record(field, hold_head(EXPIRED, hold), nil, 0)
+  -- The node of a level of an expired hold, read when it is not there yet, marked for writing.
+  local function touch(path)
+    local node = nodes[path]
+    if not node then
+      local packed = redis.call('HGET', STATE, 'n' .. path)
+      node = { struct.unpack(NODE_FORMAT, packed) }
+      if node[DAY_ID] ~= today then
+        --- @inline lib/roll
+      end
+      nodes[path] = node
+      opening_balance = opening_balance + node[BALANCE]
+    end
+    if not is_freed[path] then
+      is_freed[path] = true
+      freed.paths[#freed.paths + 1] = path
+    end
+    return node
   end
-  index_drops[#index_drops + 1] = field
-end
 
--- The usual case is one comparison: NEXT_EXPIRY_MS is a lower bound, so nothing is due before it.
-local function free_expired()
-  if root[NEXT_EXPIRY_MS] == 0 or now_ms < root[NEXT_EXPIRY_MS] then
-    return
+  local function free(field, record)
+    local _, flags, amount, expires_ms, balance, held = struct.unpack(HOLD_FORMAT, record)
+    local slash = string.find(field, '/', 1, true)
+    local path = slash and string.sub(field, slash + 1) or ''
+    local admitted = flags % 2 == IS_ADMITTED and amount or 0
+    local payer = touch(path)
+    payer[HELD] = payer[HELD] - amount
+    local at = 0
+    while at do
+      local node = touch(at == 0 and '' or string.sub(path, 1, at - 1))
+      node[ADMITTED] = node[ADMITTED] - admitted
+      node[OPEN_HOLDS] = node[OPEN_HOLDS] - 1
+      at = path ~= '' and at <= #path and (string.find(path, '/', at + 1, true) or #path + 1)
+    end
+    root[SEQUENCE] = root[SEQUENCE] + 1
+    freed.entries[#freed.entries + 1] = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, EXPIRE, GENERATION, root[SEQUENCE],
+      now_ms, amount, payer[BALANCE], #ROOT_NAME, ROOT_NAME, #path, path, #field, field)
+    local head = struct.pack(HOLD_FORMAT, EXPIRED, flags, amount, expires_ms, balance, held)
+    freed.records[#freed.records + 1] = field
+    freed.records[#freed.records + 1] = head
+    freed.heads[field] = head
   end
+
   local due = redis.call('ZRANGE', HOLDS, 0, EXPIRE_MAX, 'WITHSCORES')
   root[NEXT_EXPIRY_MS] = 0
-  root_dirty = true
   for i = 1, #due, 2 do
-    local expires_ms = tonumber(due[i + 1])
+    local field, expires_ms = due[i], tonumber(due[i + 1])
     if expires_ms > now_ms or i > 2 * EXPIRE_MAX then
       root[NEXT_EXPIRY_MS] = expires_ms
       break
     end
-    expire_hold(due[i])
+    local record = redis.call('HGET', root[ROTATION] % 2 == 0 and STORE_0 or STORE_1, field)
+      or redis.call('HGET', root[ROTATION] % 2 == 0 and STORE_1 or STORE_0, field)
+    -- An index member without an open record is only dropped: the totals are what the ledger says.
+    if record and string.byte(record) == OPEN then
+      free(field, record)
+    end
+    freed.members[#freed.members + 1] = field
   end
 end

@@ -1,8 +1,6 @@
--- keys: the names a script has for the keys it was given; lua/README.md is the map of what they hold.
--- Every script on a root receives these six keys in this order, whatever it uses of them.
-local STATE, HOLDS, LEDGER, CONFIG = KEYS[1], KEYS[2], KEYS[5], KEYS[6]
--- The two stores of operation records; which one is current stands in the root record.
-local OPS = { [0] = KEYS[3], [1] = KEYS[4] }
--- The first three arguments are common too: what the client believes the generation is (8 raw bytes),
--- the root (encoded) and the account's path below the root ('' for the root itself).
-local GENERATION, ROOT_NAME, PATH = ARGV[1], ARGV[2], ARGV[3]
+-- keys: names for the keys and the common arguments of every script on a root; lua/README.md says what the keys hold.
+-- The two operation stores take turns at being the current one.
+local STATE, HOLDS, STORE_0, STORE_1, LEDGER, CONFIG = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+-- What the client believes the generation is (8 raw bytes), the root (encoded), the account's path below it ('' for the
+-- root itself), and - in scripts that have one - the field of the operation's record.
+local GENERATION, ROOT_NAME, PATH, FIELD = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

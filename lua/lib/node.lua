@@ -1,6 +1,6 @@
 -- node: the packed counters of one account (64 bytes, the longest value that keeps a small hash compact).
 --- @include lib/struct
-
+local NODE_FORMAT = '<i7i7i7i7i7i7i7i7I2I2BBI2'
 -- Positions in an unpacked node. Amounts are units.
 local BALANCE, HELD, ADMITTED = 1, 2, 3
 local SPENT_DAY, SPENT_MONTH, SPENT_TOTAL = 4, 5, 6
@@ -8,12 +8,4 @@ local PREVIOUS_DAY, PREVIOUS_MONTH = 7, 8
 -- Day and month the counters belong to, and how many days (months) before them the previous counts lie (0: none).
 local DAY_ID, MONTH_ID, DAY_BACK, MONTH_BACK = 9, 10, 11, 12
 local OPEN_HOLDS = 13
-
-local function unpack_node(data)
-  return { struct.unpack('<i7i7i7i7i7i7i7i7I2I2BBI2', data) }
-end
-
-local function pack_node(n)
-  return struct.pack('<i7i7i7i7i7i7i7i7I2I2BBI2',
-    n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13])
-end
+local DAY_MS = 86400000

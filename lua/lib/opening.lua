@@ -1,12 +1,13 @@
 -- opening: creates the root and the nodes of an account that does not exist yet, for the writes that may do so.
+--- @include lib/keys
+--- @include lib/node
 --- @include lib/root
---- @include lib/state
-
-local function open_account(levels)
-  root = root or new_root(now_ms)
-  for i = 1, #levels do
-    if not nodes[levels[i]] then
-      touch_node(levels[i])
-    end
+--- @include lib/calendar
+--- @include lib/load
+root = root or { LAYOUT, GENERATION, 0, 0, now_ms, 0, 0, 0 }
+for i = 1, #levels do
+  local path = levels[i]
+  if not nodes[path] then
+    nodes[path] = { 0, 0, 0, 0, 0, 0, 0, 0, today, month_of_day(today), 0, 0, 0 }
   end
 end

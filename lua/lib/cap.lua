@@ -1,0 +1,11 @@
+-- cap: a spend limit per calendar period, packed in 9 bytes: kind, action, limit. The kind is the position of the
+-- counter it looks at, so a cap needs none of its own. Check: lib/gate. Commit: lib/breached.
+--- @include lib/struct
+local CAP_FORMAT, CAP_BYTES = '<BBi7', 9
+local DAILY, MONTHLY = 4, 5
+local DENY, WARN, NOTIFY = 0, 1, 2
+-- What a reply says of a cap: level (1 is the root), kind, action, flags, limit, spent, admitted (25 bytes).
+local NOTE_FORMAT = '<BBBBi7i7i7'
+-- Its flags: this cap refuses the amount; this charge is the one that crossed it; a deny cap that a hold admitted
+-- before has passed.
+local NOTE_REFUSED, NOTE_FIRST, NOTE_OVER = 1, 2, 4

@@ -1,0 +1,13 @@
+-- drop_hold (inline): takes the found hold out of the totals: held at the payer, admitted and the number of open holds
+-- at every level; and out of the index. Reads payer and what lib/found_hold sets.
+--- @include lib/node
+--- @include lib/load
+--- @include lib/queue
+payer[HELD] = payer[HELD] - hold_amount
+for i = 1, #levels do
+  local node = nodes[levels[i]]
+  node[ADMITTED] = node[ADMITTED] - hold_admitted
+  node[OPEN_HOLDS] = node[OPEN_HOLDS] - 1
+end
+index_drop = true
+dirty = levels

@@ -1,0 +1,59 @@
+-- load: reads the clock, and in one call the root record with the nodes and caps of every level of the account.
+-- Sets now_ms, today, levels, root, nodes, caps, opening_balance, code. A root that does not exist (root = nil) has the
+-- code OK only when the namespace does: a wiped server never looks like an empty account.
+--- @include lib/keys
+--- @include lib/codes
+--- @include lib/node
+--- @include lib/root
+--- @include lib/clock
+
+local today = (now_ms - now_ms % DAY_MS) / DAY_MS
+local levels = { '' }      -- paths from the root down: '', 'search', 'search/alice'
+local root = nil           -- unpacked root record
+local nodes = {}           -- path -> unpacked node, rolled to the present; absent: no such node
+local caps = {}            -- path -> packed caps; false or absent: none
+local opening_balance = 0  -- the sum of the balances read
+local code = OK
+local values
+if PATH == '' then
+  values = redis.call('HMGET', STATE, 'r', 'n', 'c')
+else
+  local fields, at = { 'r', 'n', 'c' }, string.find(PATH, '/', 1, true)
+  while at do
+    levels[#levels + 1] = string.sub(PATH, 1, at - 1)
+    at = string.find(PATH, '/', at + 1, true)
+  end
+  levels[#levels + 1] = PATH
+  for i = 2, #levels do
+    fields[2 * i] = 'n' .. levels[i]
+    fields[2 * i + 1] = 'c' .. levels[i]
+  end
+  values = redis.call('HMGET', STATE, unpack(fields))
+end
+if values[1] and string.byte(values[1]) > LAYOUT then
+  code = SCHEMA_NEWER
+else
+  root = values[1] and { struct.unpack(ROOT_FORMAT, values[1]) }
+  if not root or root[ROOT_GENERATION] ~= GENERATION then
+    -- The config tells whether the namespace is gone, lives another life, or is not ready.
+    local config = redis.call('HMGET', CONFIG, 'generation', 'state')
+    if not config[1] then
+      code = NAMESPACE_UNKNOWN
+    elseif root or config[1] ~= GENERATION or config[2] ~= 'ready' then
+      code = NEEDS_RESTORE
+    end
+    root = nil
+  else
+    for i = 1, #levels do
+      if values[2 * i] then
+        local node = { struct.unpack(NODE_FORMAT, values[2 * i]) }
+        if node[DAY_ID] ~= today then
+          --- @inline lib/roll
+        end
+        nodes[levels[i]] = node
+        opening_balance = opening_balance + node[BALANCE]
+      end
+      caps[levels[i]] = values[2 * i + 1]
+    end
+  end
+end

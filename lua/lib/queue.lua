@@ -1,0 +1,11 @@
+-- queue: what a script leaves for lib/apply to write. The usual script has one entry and one record; what freeing
+-- expired holds adds is kept apart, so that the usual case builds no tables.
+local entry = nil                                 -- the packed ledger entry of the operation
+local record_head, record_tail = nil, nil         -- its record; with a tail the transaction id is put between
+local record_expires_ms = 0                       -- the expiry of the open hold it describes, 0: none
+local index_expires_ms = nil                      -- the operation's hold goes into the expiry index
+local index_drop = false                          -- the operation's hold leaves it
+local balance_change = 0                          -- what is granted less what is charged
+local dirty = nil                                 -- the levels, once something is to be written of the operation
+local extra_field, extra_value = nil, nil         -- a further field of the state hash; value false: delete it
+local freed = nil                                 -- lib/expire: entries, records and index members of freed holds

@@ -1,0 +1,13 @@
+-- record: the states and flags of operation records; their forms are in lua/README.md, "Operation records".
+--- @include lib/struct
+-- First byte.
+local OPEN, SETTLED, RELEASED, EXPIRED, DONE = 1, 2, 3, 4, 5
+-- How every hold record starts: state, flags, amount, expiry, balance and held total right after admission (29
+-- bytes), and where the rest starts.
+local HOLD_FORMAT, AFTER_HOLD = '<BBi7i6i7i7', 30
+-- Its flags: admitted against caps; strict (caps bind at settle); ended by deduct_credits; which refused; the actual
+-- cost differs from the charge and follows it.
+local IS_ADMITTED, IS_STRICT, BY_DEDUCT, WAS_REFUSED, HAS_ASKED = 1, 2, 4, 8, 16
+local MAX_OPEN_HOLDS = 10000
+-- What a reply says of a repetition: none, the same request, the same id with other parameters.
+local FRESH, REPEATED, REUSED = 0, 1, 2
