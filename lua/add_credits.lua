@@ -29,27 +29,34 @@ end
 --- @include lib/queue
 --- @include lib/expire
 --- @include lib/find
+local answer
 if record then
   local _, first_amount, balance, lifetime, at = struct.unpack('<Bi7i7i7', record)
-  return { OK, now_ms, first_amount == amount and REPEATED or REUSED, balance, first_amount, lifetime,
+  answer = { OK, now_ms, first_amount == amount and REPEATED or REUSED, balance, first_amount, lifetime,
     (struct.unpack('<Bc0', record, at)) }
+else
+  --- @include lib/opening
+  local payer, stored = nodes[PATH], redis.call('HGET', STATE, 'g' .. PATH)
+  local lifetime = (stored and struct.unpack('<i7', stored) or 0) + (purchase and amount or 0)
+  local balance = payer[BALANCE] + amount
+  if balance > MAX_UNITS or balance < -MAX_UNITS or lifetime > MAX_UNITS then
+    answer = { INVALID_AMOUNT, now_ms, FRESH, payer[BALANCE], amount, 0, '' }
+  else
+    payer[BALANCE] = balance
+    balance_change = amount
+    if purchase then
+      extra_field, extra_value = 'g' .. PATH, struct.pack('<i7', lifetime)
+    end
+    root[SEQUENCE] = root[SEQUENCE] + 1
+    entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, GRANT, GENERATION, root[SEQUENCE], now_ms, amount, balance,
+      #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, flags % 4) .. ARGV[7]
+    record_head, record_tail = struct.pack('<Bi7i7i7', DONE, amount, balance, lifetime), ''
+    dirty = levels
+    answer = { OK, now_ms, FRESH, balance, amount, lifetime, '' }
+  end
 end
---- @include lib/opening
-local payer, stored = nodes[PATH], redis.call('HGET', STATE, 'g' .. PATH)
-local lifetime = (stored and struct.unpack('<i7', stored) or 0) + (purchase and amount or 0)
-local balance = payer[BALANCE] + amount
-if balance > MAX_UNITS or balance < -MAX_UNITS or lifetime > MAX_UNITS then
-  return { INVALID_AMOUNT, now_ms, FRESH, payer[BALANCE], amount, lifetime, '' }
-end
-payer[BALANCE] = balance
-balance_change = amount
-if purchase then
-  extra_field, extra_value = 'g' .. PATH, struct.pack('<i7', lifetime)
-end
-root[SEQUENCE] = root[SEQUENCE] + 1
-entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, GRANT, GENERATION, root[SEQUENCE], now_ms, amount, balance,
-  #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, flags % 4) .. ARGV[7]
-record_head, record_tail = struct.pack('<Bi7i7i7', DONE, amount, balance, lifetime), ''
-dirty = levels
 --- @include lib/apply
-return { OK, now_ms, FRESH, balance, amount, lifetime, entry_id }
+if dirty then
+  answer[7] = entry_id
+end
+return answer

@@ -30,13 +30,13 @@ end
 --- @include lib/find
 --- @include lib/found_hold
 local payer = nodes[PATH]
-local notes, charged = '', 0
+local notes, charged, answer = '', 0, nil
 if hold_state == SETTLED then
   --- @inline lib/answer_settled
 elseif hold_state == RELEASED and hold_flags % (2 * WAS_REFUSED) >= WAS_REFUSED then
   -- The first refusal again, though there might be room by now.
   local refusal, first_asked, balance, notes_at = struct.unpack('<Bi7i7', record, AFTER_HOLD)
-  return { refusal, now_ms, first_asked == asked and REPEATED or REUSED, balance, 0, first_asked, hold_amount, '',
+  answer = { refusal, now_ms, first_asked == asked and REPEATED or REUSED, balance, 0, first_asked, hold_amount, '',
     string.sub(record, notes_at) }
 elseif hold_state == EXPIRED or hold_is_due then
   code = LEASE_EXPIRED
@@ -46,9 +46,10 @@ else
   local own_amount, own_admitted, floor = hold_amount, hold_admitted, struct.unpack('<i7', record, AFTER_HOLD)
   local amount, binding, more_held, more_charged = asked, true, 0, asked
   --- @include lib/bounds
-  --- @include lib/gate
   --- @include lib/exact
-  if code == OK and not stays_exact then
+  if stays_exact then
+    --- @include lib/gate
+  else
     code = INVALID_AMOUNT
   end
   if code == OK then
@@ -60,4 +61,4 @@ else
   end
 end
 --- @include lib/apply
-return { code, now_ms, FRESH, payer and payer[BALANCE] or 0, charged, asked, hold_amount, code == OK and entry_id or '', notes }
+return answer or { code, now_ms, FRESH, payer and payer[BALANCE] or 0, charged, asked, hold_amount, code == OK and entry_id or '', notes }

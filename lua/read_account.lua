@@ -21,7 +21,7 @@ local stored = redis.call('HGET', STATE, 'g' .. PATH)
 local reply = { nodes[PATH] and OK or ACCOUNT_UNKNOWN, now_ms, stored and struct.unpack('<i7', stored) or 0 }
 for i = 1, #levels do
   local node = nodes[levels[i]]
-  reply[2 + 2 * i] = node and struct.pack(NODE_FORMAT, unpack(node)) or ''
+  reply[2 + 2 * i] = node and struct.pack(NODE_FORMAT, unpack(node, 1, OPEN_HOLDS)) or ''
   reply[3 + 2 * i] = caps[levels[i]] or ''
 end
 return reply

@@ -22,18 +22,14 @@ end
 --- @include lib/queue
 --- @include lib/expire
 --- @include lib/find
-if record then
-  return { OK, now_ms, REPEATED, 1 }
-end
 --- @include lib/without_cap
-if not caps[PATH] or kept_caps == caps[PATH] then
-  return { OK, now_ms, FRESH, 0 }
+if not record and caps[PATH] and kept_caps ~= caps[PATH] then
+  extra_field, extra_value = 'c' .. PATH, kept_caps ~= '' and kept_caps
+  root[SEQUENCE] = root[SEQUENCE] + 1
+  entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, CAP_REMOVE, GENERATION, root[SEQUENCE], now_ms, 0,
+    nodes[PATH][BALANCE], #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, kind)
+  record_head = struct.pack('<B', DONE)
+  dirty = levels
 end
-extra_field, extra_value = 'c' .. PATH, kept_caps ~= '' and kept_caps
-root[SEQUENCE] = root[SEQUENCE] + 1
-entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, CAP_REMOVE, GENERATION, root[SEQUENCE], now_ms, 0,
-  nodes[PATH][BALANCE], #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, kind)
-record_head = struct.pack('<B', DONE)
-dirty = levels
 --- @include lib/apply
-return { OK, now_ms, FRESH, 1 }
+return { OK, now_ms, record and REPEATED or FRESH, (record or dirty) and 1 or 0 }

@@ -22,7 +22,8 @@
 --- @include lib/record
 --- @include lib/ledger
 local amount, floor = read_units(ARGV[5], 0), ARGV[6] == '0' and 0 or read_units(ARGV[6], -MAX_UNITS)
-local ttl_ms, flags, label = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
+local ttl_ms = not string.find(ARGV[7], '%D') and tonumber(ARGV[7])
+local flags, label = tonumber(ARGV[8]), ARGV[9]
 local admit, strict, deep = flags % 2 == 1, flags % 4 >= 2, flags >= 4
 --- @include lib/load
 if not amount or not floor then

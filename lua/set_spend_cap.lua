@@ -31,17 +31,16 @@ end
 --- @include lib/queue
 --- @include lib/expire
 --- @include lib/find
-if record then
-  return { OK, now_ms, REPEATED }
+if not record then
+  --- @include lib/opening
+  --- @include lib/without_cap
+  local item = struct.pack(CAP_FORMAT, kind, action, limit)
+  extra_field, extra_value = 'c' .. PATH, kept_caps .. item
+  root[SEQUENCE] = root[SEQUENCE] + 1
+  entry = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, CAP_SET, GENERATION, root[SEQUENCE], now_ms, limit,
+    nodes[PATH][BALANCE], #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD) .. item
+  record_head = struct.pack('<B', DONE)
+  dirty = levels
 end
---- @include lib/opening
---- @include lib/without_cap
-local item = struct.pack(CAP_FORMAT, kind, action, limit)
-extra_field, extra_value = 'c' .. PATH, kept_caps .. item
-root[SEQUENCE] = root[SEQUENCE] + 1
-entry = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, CAP_SET, GENERATION, root[SEQUENCE], now_ms, limit,
-  nodes[PATH][BALANCE], #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD) .. item
-record_head = struct.pack('<B', DONE)
-dirty = levels
 --- @include lib/apply
-return { OK, now_ms, FRESH }
+return { OK, now_ms, record and REPEATED or FRESH }

@@ -30,7 +30,7 @@ end
 --- @include lib/find
 --- @include lib/found_hold
 local payer = nodes[PATH]
-local notes, charged = '', 0
+local notes, charged, answer = '', 0, nil
 if hold_state == SETTLED then
   --- @inline lib/answer_settled
 elseif hold_state == EXPIRED or hold_is_due then
@@ -53,4 +53,4 @@ else
   end
 end
 --- @include lib/apply
-return { code, now_ms, FRESH, payer and payer[BALANCE] or 0, charged, asked, hold_amount, entry_id, notes }
+return answer or { code, now_ms, FRESH, payer and payer[BALANCE] or 0, charged, asked, hold_amount, entry_id, notes }

@@ -1,5 +1,5 @@
--- answer_settled (inline): answers a hold that was settled before with the first outcome, whatever is asked now. What
--- freeing expired holds has queued is left to the next script. Reads record, asked, hold_flags, hold_amount.
+-- answer_settled (inline): answers a hold that was settled before with the first outcome, whatever is asked now.
+-- Reads record, asked, hold_flags, hold_amount. Sets answer.
 --- @include lib/codes
 --- @include lib/record
 do
@@ -9,6 +9,6 @@ do
     first_asked, at = struct.unpack('<i7', record, at)
   end
   local id, notes_at = struct.unpack('<Bc0', record, at)
-  return { OK, now_ms, first_asked == asked and REPEATED or REUSED, balance, first_charged, first_asked, hold_amount, id,
+  answer = { OK, now_ms, first_asked == asked and REPEATED or REUSED, balance, first_charged, first_asked, hold_amount, id,
     string.sub(record, notes_at) }
 end

@@ -12,16 +12,16 @@ local entry_id = ''
 if dirty or freed then
   -- Stops before the first write when a total would leave the exact range, something held would be negative, or the
   -- balances changed by anything else than what was granted and charged.
-  local closing_balance = 0
+  local change = 0
   for path, n in pairs(nodes) do
-    closing_balance = closing_balance + n[BALANCE]
+    change = change + (n[BALANCE] - n[BALANCE_READ])
     if not (n[BALANCE] >= -MAX_UNITS and n[BALANCE] <= MAX_UNITS and n[HELD] >= 0 and n[HELD] <= MAX_UNITS
       and n[ADMITTED] >= 0 and n[ADMITTED] <= MAX_UNITS and n[SPENT_DAY] >= 0 and n[SPENT_MONTH] >= 0
       and n[SPENT_TOTAL] <= MAX_UNITS and n[OPEN_HOLDS] >= 0) then
       error('ducto: a counter of node "' .. path .. '" would leave its range')
     end
   end
-  if closing_balance - opening_balance ~= balance_change then
+  if change ~= balance_change then
     error('ducto: balances do not add up')
   end
 
@@ -51,13 +51,13 @@ if dirty or freed then
 
   local packed_root = struct.pack(ROOT_FORMAT, unpack(root))
   if #levels == 1 and dirty and not freed and not extra_field then
-    redis.call('HSET', STATE, 'r', packed_root, 'n', struct.pack(NODE_FORMAT, unpack(nodes[''])))
+    redis.call('HSET', STATE, 'r', packed_root, 'n', struct.pack(NODE_FORMAT, unpack(nodes[''], 1, OPEN_HOLDS)))
   else
     local fields = { 'r', packed_root }
     for _, paths in ipairs({ freed and freed.paths or {}, dirty or {} }) do
       for i = 1, #paths do
         fields[#fields + 1] = 'n' .. paths[i]
-        fields[#fields + 1] = struct.pack(NODE_FORMAT, unpack(nodes[paths[i]]))
+        fields[#fields + 1] = struct.pack(NODE_FORMAT, unpack(nodes[paths[i]], 1, OPEN_HOLDS))
       end
     end
     if extra_value then

@@ -1,6 +1,7 @@
 -- drop_hold (inline): takes the found hold out of the totals: held at the payer, admitted and the number of open holds
 -- at every level; and out of the index. Reads payer and what lib/found_hold sets.
 --- @include lib/node
+--- @include lib/root
 --- @include lib/load
 --- @include lib/queue
 payer[HELD] = payer[HELD] - hold_amount
@@ -8,6 +9,10 @@ for i = 1, #levels do
   local node = nodes[levels[i]]
   node[ADMITTED] = node[ADMITTED] - hold_admitted
   node[OPEN_HOLDS] = node[OPEN_HOLDS] - 1
+end
+-- The bound is left as it is while others are open: it is a lower one. Without any there is nothing to wait for.
+if nodes[''][OPEN_HOLDS] == 0 then
+  root[NEXT_EXPIRY_MS] = 0
 end
 index_drop = true
 dirty = levels

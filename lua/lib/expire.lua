@@ -23,7 +23,7 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
         --- @inline lib/roll
       end
       nodes[path] = node
-      opening_balance = opening_balance + node[BALANCE]
+      node[BALANCE_READ] = node[BALANCE]
     end
     if not is_freed[path] then
       is_freed[path] = true

@@ -1,5 +1,5 @@
 -- load: reads the clock, and in one call the root record with the nodes and caps of every level of the account.
--- Sets now_ms, today, levels, root, nodes, caps, opening_balance, code. A root that does not exist (root = nil) has the
+-- Sets now_ms, today, levels, root, nodes, caps, code. A root that does not exist (root = nil) has the
 -- code OK only when the namespace does: a wiped server never looks like an empty account.
 --- @include lib/keys
 --- @include lib/codes
@@ -12,7 +12,6 @@ local levels = { '' }      -- paths from the root down: '', 'search', 'search/al
 local root = nil           -- unpacked root record
 local nodes = {}           -- path -> unpacked node, rolled to the present; absent: no such node
 local caps = {}            -- path -> packed caps; false or absent: none
-local opening_balance = 0  -- the sum of the balances read
 local code = OK
 local values
 if PATH == '' then
@@ -51,7 +50,7 @@ else
           --- @inline lib/roll
         end
         nodes[levels[i]] = node
-        opening_balance = opening_balance + node[BALANCE]
+        node[BALANCE_READ] = node[BALANCE]
       end
       caps[levels[i]] = values[2 * i + 1]
     end

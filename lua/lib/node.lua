@@ -8,4 +8,6 @@ local PREVIOUS_DAY, PREVIOUS_MONTH = 7, 8
 -- Day and month the counters belong to, and how many days (months) before them the previous counts lie (0: none).
 local DAY_ID, MONTH_ID, DAY_BACK, MONTH_BACK = 9, 10, 11, 12
 local OPEN_HOLDS = 13
+-- Beside what is packed: the balance as it was read, for the check of conservation in lib/apply.
+local BALANCE_READ = 14
 local DAY_MS = 86400000

@@ -8,6 +8,6 @@ root = root or { LAYOUT, GENERATION, 0, 0, now_ms, 0, 0, 0 }
 for i = 1, #levels do
   local path = levels[i]
   if not nodes[path] then
-    nodes[path] = { 0, 0, 0, 0, 0, 0, 0, 0, today, month_of_day(today), 0, 0, 0 }
+    nodes[path] = { 0, 0, 0, 0, 0, 0, 0, 0, today, month_of_day(today), 0, 0, 0, 0 }
   end
 end

@@ -2,14 +2,16 @@
 -- Little endian only; B, I<n>, i<n> integers, c<n> fixed strings, c0 the rest (pack) or the length read before it (unpack).
 local struct = {}
 
+-- Negative numbers are written as the inverted bytes of -value - 1: adding 256^n first would pass 2^53.
 local function struct_integer_bytes(value, size)
-  if value < 0 then
-    value = value + 256 ^ size
+  local negative = value < 0
+  if negative then
+    value = -value - 1
   end
   local out = {}
   for i = 1, size do
     local byte = value % 256
-    out[i] = string.char(byte)
+    out[i] = string.char(negative and 255 - byte or byte)
     value = (value - byte) / 256
   end
   return table.concat(out)
