@@ -49,7 +49,7 @@ else
     end
     root[SEQUENCE] = root[SEQUENCE] + 1
     entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, GRANT, GENERATION, root[SEQUENCE], now_ms, amount, balance,
-      #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, flags % 4) .. ARGV[7]
+      #ACCOUNT, ACCOUNT, #reference, reference, flags % 4) .. ARGV[7]
     record_head, record_tail = struct.pack('<Bi7i7i7', DONE, amount, balance, lifetime), ''
     dirty = levels
     answer = { OK, now_ms, FRESH, balance, amount, lifetime, '' }

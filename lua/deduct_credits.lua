@@ -43,7 +43,8 @@ elseif hold_state == EXPIRED or hold_is_due then
 elseif hold_state ~= OPEN then
   code = LEASE_NOT_FOUND
 else
-  local own_amount, own_admitted, floor = hold_amount, hold_admitted, struct.unpack('<i7', record, AFTER_HOLD)
+  local own_amount, own_admitted = hold_amount, hold_admitted
+  local floor = hold_flags >= HAS_FLOOR and struct.unpack('<i7', record, AFTER_HOLD) or 0
   local amount, binding, more_held, more_charged = asked, true, 0, asked
   --- @include lib/bounds
   --- @include lib/exact

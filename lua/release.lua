@@ -33,7 +33,7 @@ elseif hold_state == EXPIRED then
   reason = FREED
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, RELEASE, GENERATION, root[SEQUENCE], now_ms, 0, payer[BALANCE],
-    #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, OK)
+    #ACCOUNT, ACCOUNT, #reference, reference, OK)
   record_head = struct.pack(HOLD_FORMAT, RELEASED, hold_flags, hold_amount, hold_expires_ms, hold_balance, hold_held)
   dirty = levels
 elseif hold_state == SETTLED then

@@ -27,7 +27,7 @@ if not record and caps[PATH] and kept_caps ~= caps[PATH] then
   extra_field, extra_value = 'c' .. PATH, kept_caps ~= '' and kept_caps
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, CAP_REMOVE, GENERATION, root[SEQUENCE], now_ms, 0,
-    nodes[PATH][BALANCE], #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, kind)
+    nodes[PATH][BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, kind)
   record_head = struct.pack('<B', DONE)
   dirty = levels
 end

@@ -43,11 +43,11 @@ local notes, expires_ms, repetition = '', 0, FRESH
 local balance, held = payer and payer[BALANCE] or 0, payer and payer[HELD] or 0
 
 if record then
-  local state, _, first_amount, first_expires_ms, first_balance, first_held, at = struct.unpack(HOLD_FORMAT, record)
+  local state, kept_flags, first_amount, first_expires_ms, first_balance, first_held, at = struct.unpack(HOLD_FORMAT, record)
   repetition = first_amount == amount and REPEATED or REUSED
   amount, expires_ms, balance, held = first_amount, first_expires_ms, first_balance, first_held
   if state == OPEN then
-    local _, kept_label, notes_at = struct.unpack('<i7Bc0', record, at)
+    local kept_label, notes_at = struct.unpack('<Bc0', record, kept_flags >= HAS_FLOOR and at + 7 or at)
     notes = string.sub(record, notes_at)
     repetition = kept_label == label and repetition or REUSED
   end
@@ -74,12 +74,12 @@ if code == OK and not record then
     node[ADMITTED] = node[ADMITTED] + (admit and amount or 0)
     node[OPEN_HOLDS] = node[OPEN_HOLDS] + 1
   end
-  local hold_flags = (admit and IS_ADMITTED or 0) + (strict and IS_STRICT or 0)
+  local hold_flags = (admit and IS_ADMITTED or 0) + (strict and IS_STRICT or 0) + (floor ~= 0 and HAS_FLOOR or 0)
+  local terms = (floor ~= 0 and struct.pack('<i7', floor) or '') .. struct.pack('<Bc0', #label, label)
   root[SEQUENCE] = root[SEQUENCE] + 1
-  entry = struct.pack(ENTRY_FORMAT .. 'i6Bi7Bc0', ENTRY_LAYOUT, HOLD, GENERATION, root[SEQUENCE], now_ms, amount, balance,
-    #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, expires_ms, hold_flags, floor, #label, label) .. ARGV[10]
-  record_head = struct.pack(HOLD_FORMAT .. 'i7Bc0', OPEN, hold_flags, amount, expires_ms, balance, held,
-    floor, #label, label) .. notes
+  entry = struct.pack(ENTRY_FORMAT .. 'i6B', ENTRY_LAYOUT, HOLD, GENERATION, root[SEQUENCE], now_ms, amount, balance,
+    #ACCOUNT, ACCOUNT, #reference, reference, expires_ms, hold_flags) .. terms .. ARGV[10]
+  record_head = struct.pack(HOLD_FORMAT, OPEN, hold_flags, amount, expires_ms, balance, held) .. terms .. notes
   record_expires_ms = expires_ms
   index_expires_ms = expires_ms
   if root[NEXT_EXPIRY_MS] == 0 or expires_ms < root[NEXT_EXPIRY_MS] then

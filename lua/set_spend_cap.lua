@@ -38,7 +38,7 @@ if not record then
   extra_field, extra_value = 'c' .. PATH, kept_caps .. item
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, CAP_SET, GENERATION, root[SEQUENCE], now_ms, limit,
-    nodes[PATH][BALANCE], #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD) .. item
+    nodes[PATH][BALANCE], #ACCOUNT, ACCOUNT, #reference, reference) .. item
   record_head = struct.pack('<B', DONE)
   dirty = levels
 end

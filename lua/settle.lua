@@ -38,7 +38,8 @@ elseif hold_state == EXPIRED or hold_is_due then
 elseif hold_state ~= OPEN then
   code = LEASE_NOT_FOUND
 else
-  local own_amount, own_admitted, floor = hold_amount, hold_admitted, struct.unpack('<i7', record, AFTER_HOLD)
+  local own_amount, own_admitted = hold_amount, hold_admitted
+  local floor = hold_flags >= HAS_FLOOR and struct.unpack('<i7', record, AFTER_HOLD) or 0
   --- @include lib/bounds
   charged = asked < money_bound and asked or money_bound
   if hold_flags % (2 * IS_STRICT) >= IS_STRICT and charged > cap_bound then

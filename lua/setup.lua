@@ -29,7 +29,7 @@ local generation = redis.call('HGET', CONFIG, 'generation')
 if ARGV[1] == 'create' and not generation then
   local time = redis.call('TIME')
   local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-  redis.call('XADD', LEDGER, '*', 'e', struct.pack('<BBc8i7i6i7i7I2I2I2', 1, OPENED, ARGV[2], 0, now_ms, tonumber(ARGV[3]), 0, 0, 0, 0))
+  redis.call('XADD', LEDGER, '*', 'e', struct.pack('<BBc4i5i6i7i7I2I2', 1, OPENED, ARGV[2], 0, now_ms, tonumber(ARGV[3]), 0, 0, 0))
   redis.call('HSET', CONFIG, 'generation', ARGV[2], 'layout', LAYOUT, 'precision', ARGV[3], 'shards', ARGV[4],
     'state', ARGV[5])
   return answer(OK, 1)

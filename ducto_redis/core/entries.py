@@ -9,6 +9,7 @@ from ducto_redis.core.packed import int_at
 from ducto_redis.errors import SchemaNewer
 
 ENTRY_LAYOUT: Final = 1
+_HEAD_BYTES: Final = 31
 
 
 class Kind(IntEnum):
@@ -29,14 +30,14 @@ class Entry(NamedTuple):
 
     Attributes:
         kind: What happened.
-        generation: The life of the namespace it belongs to, 8 bytes.
+        generation: The first half of the generation it belongs to, 4 bytes; the whole one stands in the config.
         sequence: Its number among the root's entries, from 1 without a gap; 0 for ``OPEN``.
         at_ms: The server's time.
         amount: Units; the meaning depends on the kind (``lua/README.md``).
         balance_after: The account's balance after it, in units.
         root: The root, encoded.
         path: The account's path below the root, encoded.
-        reference: The record's field: letter, id, path.
+        reference: The operation: letter and id of its record.
         detail: The rest, by kind.
     """
 
@@ -51,6 +52,11 @@ class Entry(NamedTuple):
     reference: str
     detail: bytes
 
+    @property
+    def field(self) -> str:
+        """The field of the operation's record: reference and path."""
+        return f"{self.reference}/{self.path}" if self.path else self.reference
+
 
 def read_entry(data: bytes) -> Entry:
     """Reads the packed form of an entry (the stream's field ``e``).
@@ -60,20 +66,21 @@ def read_entry(data: bytes) -> Entry:
     """
     if data[0] != ENTRY_LAYOUT:
         raise SchemaNewer(f"schema_newer: a ledger entry of layout {data[0]}; this release reads {ENTRY_LAYOUT}")
-    texts, at = [], 37
-    for _ in range(3):
+    texts, at = [], _HEAD_BYTES
+    for _ in range(2):
         size = int.from_bytes(data[at : at + 2], "little")
         texts.append(data[at + 2 : at + 2 + size].decode())
         at += 2 + size
+    root, _, path = texts[0].partition("/")
     return Entry(
         kind=Kind(data[1]),
-        generation=data[2:10],
-        sequence=int_at(data, 10),
-        at_ms=int_at(data, 17, 6),
-        amount=int_at(data, 23),
-        balance_after=int_at(data, 30),
-        root=texts[0],
-        path=texts[1],
-        reference=texts[2],
+        generation=data[2:6],
+        sequence=int_at(data, 6, 5),
+        at_ms=int_at(data, 11, 6),
+        amount=int_at(data, 17),
+        balance_after=int_at(data, 24),
+        root=root,
+        path=path,
+        reference=texts[1],
         detail=data[at:],
     )

@@ -120,13 +120,13 @@ def _grant(state: RootState, entry: Entry) -> None:
 def _hold(state: RootState, entry: Entry) -> None:
     admitted = entry.amount if entry.detail[6] & _ADMITTED else 0
     hold = OpenHold(entry.path, entry.amount, admitted, int_at(entry.detail, 0, 6))
-    state.holds[entry.reference] = hold
+    state.holds[entry.field] = hold
     _move(state, entry, hold, 1)
 
 
 def _end(state: RootState, entry: Entry) -> None:
     """An end of a hold; the release of an expired one has nothing left to free."""
-    hold = state.holds.pop(entry.reference, None)
+    hold = state.holds.pop(entry.field, None)
     if hold is not None:
         _move(state, entry, hold, -1)
     if entry.kind is Kind.SETTLE:

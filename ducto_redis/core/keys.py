@@ -36,7 +36,7 @@ class Account(NamedTuple):
         user_id: The id as the caller spells it.
         scopes: The ids of its levels, the root first.
         shard: The shard that the root lives in.
-        root: The root, encoded.
+        name: The account, encoded: the root, or root/path.
         path: The encoded rest of the path; "" for a root.
         keys: The six keys of the root, in the order of ``lua/lib/keys.lua``.
     """
@@ -44,7 +44,7 @@ class Account(NamedTuple):
     user_id: str
     scopes: tuple[str, ...]
     shard: int
-    root: bytes
+    name: bytes
     path: bytes
     keys: tuple[bytes, ...]
 
@@ -128,7 +128,7 @@ class KeyMaker:
             user_id=user_id,
             scopes=tuple("/".join(segments[: depth + 1]) for depth in range(len(segments))),
             shard=shard,
-            root=root.encode(),
+            name="/".join(encoded).encode(),
             path="/".join(encoded[1:]).encode(),
             keys=own + self.shard_keys(shard),
         )

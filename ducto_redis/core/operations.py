@@ -82,7 +82,7 @@ def _scale(space: Space, user_id: str) -> Scale:
 
 
 def _common(space: Space, account: Account) -> tuple[bytes, bytes, bytes]:
-    return space.known.generation, account.root, account.path
+    return space.known.generation, account.name, account.path
 
 
 def _text(value: object, what: str, bytes_max: int) -> bytes:

@@ -25,6 +25,9 @@ _NAME = re.compile(r"(?<![\w.])[A-Z][A-Z0-9_]*\b")
 _JOINED = re.compile(r"'([^'\n]*)' \.\. '([^'\n]*)'")
 _SHEBANG = "#!lua"
 
+# A local is read in a tenth of the time of a global, and each of these is read many times in a run.
+_LOCALS: Final = "local KEYS, ARGV, redis, struct, string, unpack = KEYS, ARGV, redis, struct, string, unpack"
+
 #: Includes that are replaced for the embedded engine and for injected time.
 PORTABLE_STRUCT: Final[Mapping[str, str]] = {"lib/struct": "lib/variants/struct"}
 INJECTED_CLOCK: Final[Mapping[str, str]] = {"lib/clock": "lib/variants/clock"}
@@ -130,7 +133,7 @@ def _build(name: str, variants: tuple[tuple[str, str], ...], shebang: bool) -> S
     if not lines[0].startswith(_SHEBANG):
         msg = f"lua/{name}.lua must start with {_SHEBANG}"
         raise ValueError(msg)
-    body = _fold_constants(_without_comments(lines[1:]))
+    body = f"{_LOCALS}\n{_fold_constants(_without_comments(lines[1:]))}"
     text = (f"{lines[0]}\n{body}" if shebang else body).encode()
     return Script(name, text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode())
 

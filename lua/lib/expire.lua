@@ -35,7 +35,8 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
   local function free(field, record)
     local _, flags, amount, expires_ms, balance, held = struct.unpack(HOLD_FORMAT, record)
     local slash = string.find(field, '/', 1, true)
-    local path = slash and string.sub(field, slash + 1) or ''
+    local id, path = slash and string.sub(field, 1, slash - 1) or field, slash and string.sub(field, slash + 1) or ''
+    local account = string.match(ACCOUNT, '^[^/]*') .. (slash and string.sub(field, slash) or '')
     local admitted = flags % 2 == IS_ADMITTED and amount or 0
     local payer = touch(path)
     payer[HELD] = payer[HELD] - amount
@@ -48,7 +49,7 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
     end
     root[SEQUENCE] = root[SEQUENCE] + 1
     freed.entries[#freed.entries + 1] = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, EXPIRE, GENERATION, root[SEQUENCE],
-      now_ms, amount, payer[BALANCE], #ROOT_NAME, ROOT_NAME, #path, path, #field, field)
+      now_ms, amount, payer[BALANCE], #account, account, #id, id)
     local head = struct.pack(HOLD_FORMAT, EXPIRED, flags, amount, expires_ms, balance, held)
     freed.records[#freed.records + 1] = field
     freed.records[#freed.records + 1] = head

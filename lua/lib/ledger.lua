@@ -1,7 +1,7 @@
 -- ledger: the packed form of an entry; entries are packed where something happens and written by lib/apply.
 --- @include lib/struct
--- Entry layout, kind, generation, sequence, time, amount, balance after, then root, path and reference with their
--- lengths; the detail follows.
-local ENTRY_FORMAT = '<BBc8i7i6i7i7I2c0I2c0I2c0'
+-- Entry layout, kind, first half of the generation, sequence, time, amount, balance after, then account and reference
+-- (the record's field without the path) with their lengths; the detail follows.
+local ENTRY_FORMAT = '<BBc4i5i6i7i7I2c0I2c0'
 local ENTRY_LAYOUT = 1
 local GRANT, HOLD, SETTLE, RELEASE, EXPIRE, CAP_SET, CAP_REMOVE, OPENED = 1, 2, 3, 4, 5, 6, 7, 8

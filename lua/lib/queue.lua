@@ -1,5 +1,8 @@
 -- queue: what a script leaves for lib/apply to write. The usual script has one entry and one record; what freeing
 -- expired holds adds is kept apart, so that the usual case builds no tables.
+--- @include lib/keys
+-- What entries call the operation: the record's field without the path, which the account tells.
+local reference = PATH == '' and FIELD or string.sub(FIELD or '', 1, -2 - #PATH)
 local entry = nil                                 -- the packed ledger entry of the operation
 local record_head, record_tail = nil, nil         -- its record; with a tail the transaction id is put between
 local record_expires_ms = 0                       -- the expiry of the open hold it describes, 0: none

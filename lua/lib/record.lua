@@ -6,8 +6,8 @@ local OPEN, SETTLED, RELEASED, EXPIRED, DONE = 1, 2, 3, 4, 5
 -- bytes), and where the rest starts.
 local HOLD_FORMAT, AFTER_HOLD = '<BBi7i6i7i7', 30
 -- Its flags: admitted against caps; strict (caps bind at settle); ended by deduct_credits; which refused; the actual
--- cost differs from the charge and follows it.
-local IS_ADMITTED, IS_STRICT, BY_DEDUCT, WAS_REFUSED, HAS_ASKED = 1, 2, 4, 8, 16
+-- cost differs from the charge and follows it; a floor other than 0 follows the head.
+local IS_ADMITTED, IS_STRICT, BY_DEDUCT, WAS_REFUSED, HAS_ASKED, HAS_FLOOR = 1, 2, 4, 8, 16, 128
 local MAX_OPEN_HOLDS = 10000
 -- What a reply says of a repetition: none, the same request, the same id with other parameters.
 local FRESH, REPEATED, REUSED = 0, 1, 2

@@ -9,7 +9,7 @@
 --- @inline lib/drop_hold
 root[SEQUENCE] = root[SEQUENCE] + 1
 entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, RELEASE, GENERATION, root[SEQUENCE], now_ms, hold_amount,
-  payer[BALANCE], #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, refusal)
+  payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, refusal)
 record_head = struct.pack(HOLD_FORMAT, RELEASED, hold_flags + (refusal ~= OK and WAS_REFUSED or 0), hold_amount,
   hold_expires_ms, hold_balance, hold_held)
 if refusal ~= OK then

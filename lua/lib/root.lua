@@ -1,6 +1,6 @@
--- root: the packed record of a root (41 bytes): layout version, generation, sequence and the housekeeping of its stores.
+-- root: the packed record of a root (39 bytes): layout version, generation, sequence and the housekeeping of its stores.
 --- @include lib/struct
-local ROOT_FORMAT = '<Bc8i7i6i6Bi6i6'
+local ROOT_FORMAT = '<Bc8i5i6i6Bi6i6'
 local LAYOUT = 1
 -- Positions in an unpacked root record. NEXT_EXPIRY_MS is a lower bound of the open holds' expiries (0: no hold);
 -- ROTATION: bit 0 the current operation store, bit 1 set once there is a previous one;

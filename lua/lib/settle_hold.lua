@@ -28,11 +28,12 @@ for i = 1, #levels do
 end
 local flags = hold_flags + ended_by + (asked ~= charged and HAS_ASKED or 0)
 root[SEQUENCE] = root[SEQUENCE] + 1
-entry = struct.pack(ENTRY_FORMAT .. 'Bi7', ENTRY_LAYOUT, SETTLE, GENERATION, root[SEQUENCE], now_ms, charged,
-  payer[BALANCE], #ROOT_NAME, ROOT_NAME, #PATH, PATH, #FIELD, FIELD, flags, asked) .. metadata
+entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, SETTLE, GENERATION, root[SEQUENCE], now_ms, charged,
+  payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, flags)
 record_head = struct.pack(HOLD_FORMAT .. 'i7i7', SETTLED, flags, hold_amount, hold_expires_ms, hold_balance,
   hold_held, charged, payer[BALANCE])
 if asked ~= charged then
-  record_head = record_head .. struct.pack('<i7', asked)
+  entry, record_head = entry .. struct.pack('<i7', asked), record_head .. struct.pack('<i7', asked)
 end
+entry = entry .. metadata
 record_tail = notes
