@@ -14,7 +14,6 @@
 if code ~= OK or not root then
   return { code ~= OK and code or ACCOUNT_UNKNOWN, now_ms, 0 }
 end
---- @include lib/queue
 --- @include lib/expire
 --- @include lib/apply
 local stored = redis.call('HGET', STATE, 'g' .. PATH)

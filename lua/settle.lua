@@ -15,7 +15,6 @@
 --- @include lib/codes
 --- @include lib/units
 --- @include lib/node
---- @include lib/root
 --- @include lib/record
 local asked, metadata, deep, ended_by = read_units(ARGV[5], 0), ARGV[6], true, 0
 --- @include lib/load
@@ -25,7 +24,6 @@ end
 if code ~= OK then
   return { code, now_ms, FRESH, 0, 0, asked or 0, 0, '', '' }
 end
---- @include lib/queue
 --- @include lib/expire
 --- @include lib/find
 --- @include lib/found_hold

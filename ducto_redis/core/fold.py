@@ -61,9 +61,10 @@ def _rolled(last: int, spent: int, previous: int, back: int, present: int) -> tu
     """One counter brought to the present period: spent, previous, how far back the previous one lies (SPEC 6)."""
     if present > last:
         distance = present - last
-        return 0, spent, distance if distance <= _BACK_MAX else 0
-    carried = previous if back > 0 and last - back >= present else 0
-    return spent + carried, 0, 0
+        return (0, spent, distance) if distance <= _BACK_MAX else (0, 0, 0)
+    if back > 0 and last - back < present:
+        return spent, previous, present - (last - back)
+    return spent + previous, 0, 0
 
 
 def roll(node: Node, at_ms: int) -> Node:

@@ -2,6 +2,7 @@
 -- Reads record, asked, hold_flags, hold_amount. Sets answer.
 --- @include lib/codes
 --- @include lib/record
+--- @include lib/load
 do
   local first_charged, balance, at = struct.unpack('<i7i7', record, AFTER_HOLD)
   local first_asked = first_charged

@@ -1,5 +1,4 @@
 -- calendar: the month of a day, and the roll of a period counter to the present one.
---- @include lib/node
 
 -- Months since 1970-01 of a day number, by the civil-from-days arithmetic of the proleptic Gregorian calendar
 -- (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"): years start in March, so leap days come last.
@@ -25,10 +24,14 @@ local function roll_counter(node, id_at, spent_at, previous_at, back_at, present
     node[previous_at] = node[spent_at]
     node[spent_at] = 0
     node[back_at] = present - last <= 254 and present - last or 0
-  else
-    if back > 0 and last - back >= present then
-      node[spent_at] = node[spent_at] + node[previous_at]
+    if node[back_at] == 0 then
+      node[previous_at] = 0
     end
+  elseif back > 0 and last - back < present then
+    -- The previous period lies before the present one still.
+    node[back_at] = present - (last - back)
+  else
+    node[spent_at] = node[spent_at] + node[previous_at]
     node[previous_at] = 0
     node[back_at] = 0
   end

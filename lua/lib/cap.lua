@@ -1,5 +1,6 @@
 -- cap: a spend limit per calendar period, packed in 9 bytes: kind, action, limit. The kind is the position of the
--- counter it looks at, so a cap needs none of its own. Check: lib/gate. Commit: lib/breached.
+-- counter it looks at, so a cap needs none of its own. Check: lib/bounds and lib/gate. Commit:
+-- lib/settle_hold.
 --- @include lib/struct
 local CAP_FORMAT, CAP_BYTES = '<BBi7', 9
 local DAILY, MONTHLY = 4, 5

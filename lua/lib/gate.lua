@@ -2,7 +2,6 @@
 -- Reads amount, binding (whether caps refuse or are only noted), and what lib/bounds reads; payer must be a node.
 -- Sets code - caps before money - and notes: of every deny cap that refuses, also when money refuses too.
 --- @include lib/codes
---- @include lib/units
 --- @include lib/node
 --- @include lib/cap
 --- @include lib/load

@@ -1,6 +1,5 @@
 -- opening: creates the root and the nodes of an account that does not exist yet, for the writes that may do so.
 --- @include lib/keys
---- @include lib/node
 --- @include lib/root
 --- @include lib/calendar
 --- @include lib/load

@@ -1,6 +1,9 @@
 -- release_hold: frees the found hold without a charge. Reads payer, refusal (OK: by request), what lib/found_hold sets
 -- and - with a refusal, so that a repeated deduct_credits is answered alike - asked and notes.
+--- @include lib/keys
+--- @include lib/codes
 --- @include lib/node
+--- @include lib/root
 --- @include lib/record
 --- @include lib/ledger
 --- @include lib/load

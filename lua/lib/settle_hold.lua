@@ -1,6 +1,8 @@
 -- settle_hold: charges the found hold: out of the totals, spent at every level, the entry and the terminal record.
 -- Reads payer, asked, charged, ended_by (0 or BY_DEDUCT), metadata and what lib/found_hold sets. Sets notes.
+--- @include lib/keys
 --- @include lib/node
+--- @include lib/root
 --- @include lib/record
 --- @include lib/ledger
 --- @include lib/cap
