@@ -291,5 +291,5 @@ def check_spend_cap(
     if model is not None:
         msg = "invalid_argument: caps per model are not supported by this release"
         raise InvalidArgumentError(msg)
-    units = 0 if amount is None else to_units(amount, scale.precision, lift=True)
+    units = None if amount is None else to_units(amount, scale.precision, lift=True)
     return _read(space, CapCheckView(scale, units), scale.account)

@@ -101,11 +101,15 @@ class CapListView:
         return CapListResult(user_id=self.scale.account.user_id, caps=caps)
 
 
-def _rank(note: Note, amount_units: int) -> tuple[int, int]:
-    """Orders caps for the report: a refusing deny cap, else the largest overshoot, else the least room (SPEC 3)."""
+def _rank(note: Note, amount_units: int | None) -> tuple[int, int]:
+    """Orders caps for the report: a refusing deny cap, else the largest overshoot, else the least room (SPEC 3).
+
+    No amount asks for anything more, that is for one unit; an amount of 0 is never refused.
+    """
+    needed_units = 1 if amount_units is None else amount_units
     room = note.limit - note.spent - note.admitted
-    overshoot = note.spent + amount_units - note.limit
-    if note.action == _DENY and room < max(amount_units, 1):
+    overshoot = note.spent + (amount_units or 0) - note.limit
+    if note.action == _DENY and max(room, 0) < needed_units:
         return (0, room)
     if overshoot > 0:
         return (1, -overshoot)
@@ -114,10 +118,10 @@ def _rank(note: Note, amount_units: int) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class CapCheckView:
-    """Says where the account stands against its caps and its ancestors', for an amount (0: for anything more)."""
+    """Says where the account stands against its caps and its ancestors', for an amount or (None) for anything more."""
 
     scale: Scale
-    amount_units: int
+    amount_units: int | None
 
     def __call__(self, reply: Reply) -> CapCheckResult:
         """Makes the result of the reply."""

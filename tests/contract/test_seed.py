@@ -153,6 +153,8 @@ def test_p14_spend_may_reach_the_limit_and_stays_there(store):
     assert [charge(store, user, amount).error_code for amount in (1, Decimal("0.0001"), 5_000)] == ["cap_reached"] * 3
     check = store.check_spend_cap(user)
     assert (check.capped, check.current_spend, check.action) == (True, 5_000, "deny")
+    assert store.check_spend_cap(user, amount="0.0001").capped
+    assert not store.check_spend_cap(user, amount=0).capped
 
 
 def test_p15_without_a_cap_the_same_deduction_succeeds(store):
