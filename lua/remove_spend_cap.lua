@@ -24,7 +24,7 @@ end
 --- @include lib/find
 --- @include lib/without_cap
 if not record and caps[PATH] and kept_caps ~= caps[PATH] then
-  extra_field, extra_value = 'c' .. PATH, kept_caps ~= '' and kept_caps
+  extra_field, extra_value = 'c' .. PATH, kept_caps
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, CAP_REMOVE, GENERATION, root[SEQUENCE], now_ms, 0,
     nodes[PATH][BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, kind)

@@ -1,5 +1,5 @@
--- apply: the one place that writes. First the ledger entries, then the state, then records and index: a script that is
--- stopped half-way is not rolled back, so money never moves without its entry. Reads what lib/queue declares.
+-- apply: the one place that writes. First the ledger entries, then what only adds, state, records and index: a script
+-- that is stopped half-way is not rolled back, so money never moves without its entry. Reads what lib/queue declares.
 -- Sets entry_id: the stream id of the operation's entry, which names the transaction ('' without one).
 --- @include lib/keys
 --- @include lib/units
@@ -49,6 +49,16 @@ if dirty or freed then
     root[CURRENT_LAST_MS] = record_expires_ms
   end
 
+  -- The order from here on lets a command that fails (a missing permission, say) leave nothing half done: what only
+  -- adds to the index or drops what is out of use comes before the state, what takes from the index comes last - an
+  -- index member without an open hold is harmless, an open hold without one would never expire.
+  if index_expires_ms then
+    redis.call('ZADD', HOLDS, index_expires_ms, FIELD)
+  end
+  if dropped then
+    redis.call('UNLINK', dropped)
+  end
+
   local packed_root = struct.pack(ROOT_FORMAT, unpack(root))
   if #levels == 1 and dirty and not freed and not extra_field then
     redis.call('HSET', STATE, 'r', packed_root, 'n', struct.pack(NODE_FORMAT, unpack(nodes[''], 1, OPEN_HOLDS)))
@@ -60,27 +70,16 @@ if dirty or freed then
         fields[#fields + 1] = struct.pack(NODE_FORMAT, unpack(nodes[paths[i]], 1, OPEN_HOLDS))
       end
     end
-    if extra_value then
+    if extra_field then
       fields[#fields + 1] = extra_field
       fields[#fields + 1] = extra_value
     end
     redis.call('HSET', STATE, unpack(fields))
-    if extra_field and not extra_value then
-      redis.call('HDEL', STATE, extra_field)
-    end
   end
 
-  if dropped then
-    redis.call('UNLINK', dropped)
-  end
   local store = root[ROTATION] % 2 == 0 and STORE_0 or STORE_1
-  if freed then
-    if #freed.records > 0 then
-      redis.call('HSET', store, unpack(freed.records))
-    end
-    if #freed.members > 0 then
-      redis.call('ZREM', HOLDS, unpack(freed.members))
-    end
+  if freed and #freed.records > 0 then
+    redis.call('HSET', store, unpack(freed.records))
   end
   if record_head then
     if record_tail then
@@ -88,9 +87,10 @@ if dirty or freed then
     end
     redis.call('HSET', store, FIELD, record_head)
   end
-  if index_expires_ms then
-    redis.call('ZADD', HOLDS, index_expires_ms, FIELD)
-  elseif index_drop then
+  if freed and #freed.members > 0 then
+    redis.call('ZREM', HOLDS, unpack(freed.members))
+  end
+  if index_drop then
     redis.call('ZREM', HOLDS, FIELD)
   end
 end

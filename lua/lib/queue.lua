@@ -10,5 +10,5 @@ local index_expires_ms = nil                      -- the operation's hold goes i
 local index_drop = false                          -- the operation's hold leaves it
 local balance_change = 0                          -- what is granted less what is charged
 local dirty = nil                                 -- the levels, once something is to be written of the operation
-local extra_field, extra_value = nil, nil         -- a further field of the state hash; value false: delete it
+local extra_field, extra_value = nil, nil         -- a further field of the state hash
 local freed = nil                                 -- lib/expire: entries, records and index members of freed holds

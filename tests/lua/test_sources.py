@@ -1,0 +1,208 @@
+"""The Lua text itself: includes, names, heads, commands. What a reader relies on is checked, so that it stays true."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from lua_bytecode import names_in
+from lua_sources import (
+    BUILT_IN,
+    LIBRARY,
+    SCRIPTS,
+    SOURCES,
+    body,
+    declared,
+    direct,
+    head,
+    includes,
+    only_declares,
+    outer,
+    provided,
+    reached,
+    told,
+    used,
+)  # fmt: skip
+
+from ducto_redis.codes import Code
+from ducto_redis.core import flows, operations
+from ducto_redis.core.scripts import INJECTED_CLOCK, PORTABLE_STRUCT, ScriptSet, expand, lua_root
+from ducto_redis.core.space import Config, Space
+from ducto_redis.models import SpendCap
+
+VARIANTS = {
+    "production": ScriptSet(),
+    "injected clock": ScriptSet(INJECTED_CLOCK),
+    "embedded": ScriptSet({**PORTABLE_STRUCT, **INJECTED_CLOCK}, shebang=False),
+}
+READS = {"HGET", "HMGET", "ZRANGE", "TIME"}
+WRITES = {"XADD", "HSET", "ZADD", "ZREM", "UNLINK"}
+
+
+def commands(name):
+    """The commands of a file in the order of its text; each must be a literal."""
+    found = re.findall(r"redis\.call\('([A-Z]+)'", SOURCES[name])
+    assert len(found) == len(re.findall(r"\bredis\b", re.sub(r"--.*", "", body(name)))), name
+    return found
+
+
+def calls():
+    """One call of every operation, as the library builds it."""
+    space = Space("n", shards=1)
+    space.adopt(Config(b"12345678", 4, 1))
+    cap = SpendCap(user_id="u", limit=5)
+    return [
+        operations.add_credits(space, "u", 1, op_id="a", own_key=False),
+        operations.reserve(space, "u", 1, op_id="a", own_key=False),
+        operations.settle(space, "u", "a", 1),
+        operations.deduct_credits(space, "u", "a", 1),
+        operations.release(space, "u", "a"),
+        operations.set_spend_cap(space, cap, op_id="a"),
+        operations.remove_spend_cap(space, "u", "daily", op_id="a"),
+        operations.get_balance(space, "u"),
+        flows._shard_call(space, 0, "read"),
+    ]
+
+
+CALLS = {call.script: call for call in calls()}
+
+
+def test_the_names_of_a_text_are_read_out_right():
+    """The reader behind these tests: scopes, nesting, comments and strings do not deceive it."""
+    text = "local a, b = c, 'd' -- e\nf = function(g) local h = a; return g + h + i.j end\nfor k = 1, 2 do m[k] = b end"
+    assert names_in(text) == (frozenset("cim"), frozenset("f"))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_includes_are_there_once_and_in_no_circle(name):
+    """Every include names a file of lib, no file includes another twice, none includes itself by way of others."""
+    targets = [target for _, target in includes(name)]
+    assert set(targets) <= set(LIBRARY)
+    assert len(targets) == len(set(targets))
+    assert expand(name, {})
+    assert [verb for verb, target in includes(name) if verb == "inline" and only_declares(target)] in ([], ["inline"])
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_file_includes_what_it_names(name):
+    """Each name comes from a file that is included directly, or the head says that it is read or set here."""
+    brought = set().union(*(provided(target) for target in direct(name)))
+    assert sorted(used(name) - brought - told(name, "Reads") - told(name, "Sets")) == []
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_file_names_what_it_includes(name):
+    """What only declares is included because one of its names is used; lib/struct, because something is packed."""
+    packs = "struct" in outer(name).read or any(each.endswith("FORMAT") for each in declared(name))
+    spare = {
+        target
+        for target in direct(name)
+        if only_declares(target) and not provided(target) & used(name) and not (target == "lib/struct" and packs)
+    }
+    assert sorted(spare) == []
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in SCRIPTS])
+def test_what_a_head_says_is_set_is_set(name):
+    """A variable that a file sets and does not declare is named in its head, or comes from lib/queue or lib/load."""
+    brought = provided("lib/queue") | provided("lib/load") | {"payer"}
+    assert sorted(outer(name).set - brought - told(name, "Sets")) == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_needs_nothing_but_redis_and_lua(name, variant):
+    """The text that runs reads no name but those given to every script and sets none."""
+    text = VARIANTS[variant][name].text.decode()
+    assert text.startswith("#!lua") == (variant != "embedded")
+    names = names_in(re.sub(r"\A#!.*\n", "", text))
+    assert names.read <= BUILT_IN
+    assert names.set == frozenset()
+    assert ("ARGV[#ARGV]" in text) == (variant != "production" and name != "setup")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_name_means_one_thing_in_a_script(name):
+    """No two files that one script is made of declare the same name at their top level."""
+    names = [each for part in sorted(reached(name)) for each in declared(part) if part != "lib/struct"]
+    assert sorted({each for each in names if names.count(each) > 1} - {"flags"}) == []
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_keys_and_arguments_are_named_in_one_place(name):
+    """KEYS stands in lib/keys and setup; ARGV there, in the scripts and in the injected clock."""
+    allowed = {"lib/keys", "setup"}
+    assert "KEYS" not in outer(name).read or name in allowed
+    assert "ARGV" not in outer(name).read or name in {*allowed, *SCRIPTS, "lib/variants/clock"}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_commands_are_few_and_writes_are_in_one_place(name):
+    """lib/apply alone writes (setup its config); nobody lists keys, runs other scripts or asks for the time twice."""
+    seen = set(commands(name))
+    assert seen <= READS | WRITES
+    assert not seen & WRITES or name in {"lib/apply", "setup"}
+    assert "TIME" not in seen or name in {"lib/clock", "setup"}
+
+
+@pytest.mark.parametrize("name", ["lib/apply", "setup"])
+def test_the_ledger_is_written_first(name):
+    """No write stands before XADD."""
+    writes = [command for command in commands(name) if command in WRITES]
+    last_entry = max(at for at, command in enumerate(writes) if command == "XADD")
+    assert set(writes[: last_entry + 1]) == {"XADD"}
+    assert len(writes) > last_entry + 1
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_amounts_never_pass_through_text(name):
+    """Numbers above 2^53 / 10^14 lose digits as text: nothing is formatted, encoded or joined but texts."""
+    code = re.sub(r"--.*", "", body(name))
+    assert not re.search(r"\b(tostring|cjson|cmsgpack|format|random|loadstring|pcall|os|io)\b[.(]", code)
+    numeric = (
+        "(?:amount|balance|charged|asked|limit|held|lifetime|floor|room|units|code|kind|flags|\\w+_ms|\\w+_bound|i)"
+    )
+    assert not re.search(rf"\.\. *{numeric}\b(?! *[\[.(])", code)
+    assert not re.search(rf"(?<![.\w\[]){numeric} *\.\.", code)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_head_of_a_script_is_its_contract(name):
+    """Name, KEYS, ARGV, Reply, Codes and Entry, in this order; the first line is #!lua, with no flag but allow-oom."""
+    assert SOURCES[name].splitlines()[0] in ("#!lua", "#!lua flags=allow-oom")
+    assert head(name).startswith(f" {name}: ")
+    words = re.findall(r"^  (KEYS|ARGV|Reply|Codes|Entry)\b", head(name), re.MULTILINE)
+    assert words == ["KEYS", "ARGV", "Reply", "Codes", "Entry"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_codes_of_a_script_are_told(name):
+    """The head lists exactly the codes that the script and the files it is made of can answer."""
+    listed = re.search(r"^  Codes(.*?)^  (?:Rule|Entry)", head(name), re.MULTILINE | re.DOTALL)[1]
+    codes = {code.name for code in Code} - {"OK"}
+    named = set().union(*(used(part) for part in reached(name)))
+    assert set(re.findall(r"\b[A-Z_]{4,}\b", listed)) == named & codes
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_arguments_of_a_script_are_told(name):
+    """The last argument in the head is the last one used and the last one that the library sends; keys alike."""
+    arguments = re.search(r"^  ARGV(.*?)^  Reply", head(name), re.MULTILINE | re.DOTALL)[1]
+    last = max(int(number) for number in re.findall(r"^ *(?:\d-)?(\d+) ", arguments, re.MULTILINE))
+    taken = [int(number) for number in re.findall(r"\bARGV\[(\d+)\]", SOURCES[name])]
+    assert last == len(CALLS[name].args)
+    assert max([*taken, min(last, 4) if name != "setup" else 0]) == last
+    if name == "setup":
+        assert len(CALLS[name].keys) == len(set(re.findall(r"KEYS\[(\d)\]", SOURCES[name]))) == 2
+    else:
+        assert len(CALLS[name].keys) == len(set(re.findall(r"KEYS\[(\d)\]", SOURCES["lib/keys"]))) == 6
+
+
+def test_every_file_is_used_and_told():
+    """Every script is called by an operation, every library file is part of a script, and README knows them all."""
+    assert set(CALLS) == set(SCRIPTS)
+    assert set().union(*(reached(name) for name in SCRIPTS)) == {*SCRIPTS, *LIBRARY}
+    readme = (lua_root() / "README.md").read_text(encoding="utf-8")
+    assert {name for name in (*SCRIPTS, *LIBRARY) if f"`{name}`" not in readme} == set()
+    told_files = set(re.findall(r"\blib/\w+", readme + "".join(SOURCES.values()))) - {"lib/variants", "lib/x"}
+    assert told_files <= set(LIBRARY)
