@@ -1,0 +1,91 @@
+"""The machine finds what it is there to find: each fault, planted in a copy of the scripts, is seen within few runs."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import Phase
+from machine import run
+
+from ducto_redis.core import scripts
+from ducto_redis.errors import ScriptFailed
+
+MAX_RUNS = 200
+
+
+class Fault(NamedTuple):
+    """A change of one line of one script."""
+
+    name: str
+    script: str
+    line: str
+    planted: str
+
+
+FAULTS = (
+    Fault("a cap is passed by one unit", "lib/gate", "if amount > cap_bound then", "if amount > cap_bound + 1 then"),
+    Fault("warnings refuse and denials warn", "lib/cap", "DENY, WARN, NOTIFY = 0, 1", "DENY, WARN, NOTIFY = 1, 0"),
+    Fault("ancestors' caps are not asked", "lib/bounds", "for i = 1, #levels do", "for i = #levels, #levels do"),
+    Fault("spend does not roll up", "lib/settle_hold", "for i = 1, #levels do", "for i = #levels, #levels do"),
+    Fault("what others hold is spent", "lib/bounds", "payer[BALANCE] - payer[HELD] - floor", "payer[BALANCE] - floor"),
+    Fault("the floor is forgotten", "lib/bounds", "payer[HELD] - floor", "payer[HELD]"),
+    Fault("a refusal keeps the hold", "deduct_credits", "--- @include lib/release_hold", "charged = 0"),
+    Fault("a refusal is not remembered", "lib/release_hold", "(refusal ~= OK and WAS_REFUSED or 0)", "0"),
+    Fault("reserve_credits counts as admitted", "reserve", "(admit and amount or 0)", "amount"),
+    Fault("settle forgets its admitted part", "settle", "= hold_amount, hold_admitted", "= hold_amount, 0"),
+    Fault("settle passes caps in strict", "settle", "and charged > cap_bound", "and charged < 0"),
+    Fault("caps bind in every mode", "settle", "hold_flags % (2 * IS_STRICT) >= IS_STRICT and", "true and"),
+    Fault("every breach is the first", "lib/settle_hold", "node[kind] - charged <= limit and", "true and"),
+    Fault("a repeated grant grants again", "add_credits", "if record then", "if false then"),
+    Fault("all grants are purchases", "add_credits", "(purchase and amount or 0)", "amount"),
+    Fault("a hold lives a millisecond longer", "lib/expire", "if expires_ms > now_ms or", "if expires_ms >= now_ms or"),
+    Fault("a hold is freed twice", "lib/find", "freed and freed.heads[FIELD]", "nil"),
+    Fault("months never end", "lib/roll", "if node[MONTH_ID] ~= month then", "if false then"),
+    Fault("spend ahead is forgotten", "lib/calendar", "node[spent_at] + node[previous_at]", "node[previous_at]"),
+    Fault("a day that comes again is empty", "lib/calendar", "node[spent_at] + node[previous_at]", "node[spent_at]"),
+    Fault("records go after a minute", "lib/apply", "age_ms >= ROTATE_MS", "age_ms >= 60000"),
+    Fault("the previous store is not searched", "lib/find", "(deep or", "(false or"),
+)
+
+
+@pytest.fixture
+def plant(monkeypatch, tmp_path):
+    """Puts a copy of the scripts, changed at will, in place of the real ones."""
+
+    def replace(fault: Fault | None) -> None:
+        copy = Path(shutil.copytree(scripts.lua_root(), tmp_path / "lua"))
+        if fault:
+            path = copy / f"{fault.script}.lua"
+            text = path.read_text(encoding="utf-8")
+            assert fault.line in text, f"lua/{fault.script}.lua has changed: plant {fault.name!r} anew"
+            path.write_text(text.replace(fault.line, fault.planted), encoding="utf-8")
+        monkeypatch.setattr(scripts, "lua_root", lambda: copy)
+        scripts._build.cache_clear()
+
+    yield replace
+    scripts._build.cache_clear()
+
+
+def hunt(url: str, runs: int, tally: Counter[str]) -> None:
+    run(url, runs, tally, phases=[Phase.generate], database=None, derandomize=True, print_blob=False)
+
+
+def test_the_copy_itself_is_right(server, plant):
+    """Without a fault nothing is found in as many runs as most faults need."""
+    plant(None)
+    hunt(server.url, 10, Counter())
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_planted_fault_is_found(server, plant, fault):
+    """The machine sees the fault, by a wrong answer or by the scripts' own check of their sums."""
+    plant(fault)
+    tally: Counter[str] = Counter()
+    with pytest.raises((AssertionError, ScriptFailed)) as found:
+        hunt(server.url, MAX_RUNS, tally)
+    print(f"{fault.name}: {tally['runs']} runs, {tally['steps']} steps")
+    assert found.type is AssertionError or "ducto:" in str(found.value)
