@@ -205,7 +205,7 @@ def test_an_asyncio_store_belongs_to_one_loop(server, namespace):
         runner.run(store.close())
 
 
-def test_a_cancelled_call_never_answers_another(server, namespace):
+def test_a_cancelled_call_never_answers_another(server, namespace, record_property):
     """200 calls cancelled one to nine steps into their way; every later reply belongs to its own account."""
 
     async def storm():
@@ -227,6 +227,7 @@ def test_a_cancelled_call_never_answers_another(server, namespace):
             return wrong, cancelled
 
     wrong, cancelled = asyncio.run(storm())
+    record_property("figure", f"{cancelled} of 200 asyncio calls cancelled on their way, {wrong} wrong replies after")
     assert wrong == 0
     assert cancelled >= 20
 
