@@ -189,7 +189,6 @@ class Comparison(RuleBasedStateMachine):
         """Moves the clock; nothing is asked then, so the next call, of whatever kind, meets the new time first."""
         before, today = self.states("expired"), day_of(self.clock.now_ms)
         if day_of(self.clock.now_ms + step) > today:
-            self.write_all(self.model.ahead())  # spend is carried for good with the next write: so there is one
             self.first_day = max(self.first_day, day_of(self.clock.now_ms + step) - 1)
         self.clock.now_ms += step
         self.model.move(step)

@@ -19,8 +19,8 @@ Rules:
 - A hold is over when expires_at <= now; it may then only be released, once (SPEC 5).
 - An id sent again is answered as at first, flagged ``idempotent``, with another amount ``key_reused`` too. A refused
   reserve or grant is not remembered. Records are certain while open and for 24 hours from their last change (SPEC 6).
-- A charge counts in the UTC day and month of its settling. After a step back, spend of periods that lie ahead counts in
-  the present one (SPEC 6) - for good, once time goes on from there (``move``).
+- A charge counts in the UTC day and month of its settling, and in every earlier one that the clock is stepped back to:
+  no step reopens a period (SPEC 6).
 """
 
 from __future__ import annotations
@@ -98,10 +98,6 @@ class Model:
 
     def move(self, step: int) -> None:
         """Moves the clock and ends the holds that are due."""
-        if day_of(self.now + step) > day_of(self.now):
-            for charge in self.charges:  # without these lines a period that comes again knows its own spend
-                charge.day = min(charge.day, day_of(self.now))
-                charge.month = min(charge.month, month_of(self.now))
         self.now += step
         self.travelled += abs(step)
         for hold in self.holds.values():

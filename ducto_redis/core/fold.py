@@ -9,19 +9,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from ducto_redis.core.entries import Entry, Kind
-from ducto_redis.core.packed import Node, PackedCap, int_at, read_caps
+from ducto_redis.core.packed import APART, Node, PackedCap, int_at, read_caps
 
 _DAY_MS: Final = 86_400_000
-_BACK_MAX: Final = 254
+_OTHERS_MAX: Final = 8
 _PURCHASE, _ADMITTED = 1, 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LedgerBroken(ValueError):
     """The entries of a root do not follow one another: a gap, a repetition, or a balance that does not add up."""
+
+
+#: Period number -> what was spent in it by itself.
+Spends: TypeAlias = dict[int, int]
+
+
+class Apart(NamedTuple):
+    """Counters of other days and months than the present ones, kept while the clock lies behind where it was."""
+
+    days: Spends
+    months: Spends
+
+
+NOTHING_APART: Final = Apart({}, {})
+
+
+def read_apart(data: bytes) -> Apart:
+    """Reads field ``b<path>`` of the state."""
+    spends = [(int.from_bytes(data[at : at + 2], "little"), int_at(data, at + 2)) for at in range(1, len(data), 9)]
+    return Apart(dict(spends[: data[0]]), dict(spends[data[0] :]))
 
 
 class OpenHold(NamedTuple):
@@ -39,6 +59,7 @@ class RootState:
 
     sequence: int = 0
     nodes: dict[str, Node] = field(default_factory=dict)
+    apart: dict[str, Apart] = field(default_factory=dict)
     caps: dict[str, list[PackedCap]] = field(default_factory=dict)
     holds: dict[str, OpenHold] = field(default_factory=dict)
     purchased: dict[str, int] = field(default_factory=dict)
@@ -57,34 +78,72 @@ def period_ids(at_ms: int) -> tuple[int, int]:
     return day, (date.year - 1970) * 12 + date.month - 1
 
 
-def _rolled(last: int, spent: int, previous: int, back: int, present: int) -> tuple[int, int, int]:
-    """One counter brought to the present period: spent, previous, how far back the previous one lies (SPEC 6)."""
-    if present > last:
-        distance = present - last
-        return (0, spent, distance) if distance <= _BACK_MAX else (0, 0, 0)
-    if back > 0 and last - back < present:
-        return spent, previous, present - (last - back)
-    return spent + previous, 0, 0
+def _rolled(last: int, spent: int, others: Spends, present: int) -> tuple[int, Spends]:
+    """One counter brought to the present period: its spend, and what other periods had spent by themselves (SPEC 6).
+
+    Spend of periods that lie in the future counts in the present one; when none does, only the latest is kept.
+    """
+    ahead = sum(amount for period, amount in others.items() if period > last)
+    own = {**others, last: spent - ahead}
+    spent = sum(amount for period, amount in own.items() if period >= present)
+    kept = {period: amount for period, amount in own.items() if period != present and amount}
+    if not any(period > present for period in kept):
+        return spent, {period: kept[period] for period in kept if period == max(kept) and present - period < APART}
+    while len(kept) > _OTHERS_MAX:
+        first, second = sorted(kept)[:2]
+        if first > present:
+            kept[second] += kept[first]
+        del kept[first]
+    return spent, kept
 
 
-def roll(node: Node, at_ms: int) -> Node:
-    """A node's counters as they stand at a moment; steps back carry what lies in the future into the present."""
+def _stored(others: Spends, present: int) -> tuple[int, int]:
+    """How a node tells of other periods: previous spend and its distance, or that they lie apart."""
+    if any(period > present for period in others):
+        return 0, APART
+    return next(((amount, present - period) for period, amount in others.items()), (0, 0))
+
+
+def _others(previous: int, back: int, last: int, apart: Spends) -> Spends:
+    return apart if back == APART else {last - back: previous} if back else {}
+
+
+def roll(node: Node, at_ms: int, apart: Apart = NOTHING_APART) -> tuple[Node, Apart]:
+    """A node's counters as they stand at a moment, and those of other periods that lie apart after a step of the clock.
+
+    Args:
+        node: The node as stored.
+        at_ms: The moment.
+        apart: What lies apart (field ``b`` of the state): own spend by day, by month.
+    """
     day, month = period_ids(at_ms)
     if node.day_id == day:
-        return node
-    spent, previous, back = _rolled(node.day_id, node.spent_day, node.previous_day, node.day_back, day)
+        return node, apart
+    spent, days = _rolled(
+        node.day_id, node.spent_day, _others(node.previous_day, node.day_back, node.day_id, apart.days), day
+    )
+    previous, back = _stored(days, day)
     node = node._replace(spent_day=spent, previous_day=previous, day_back=back, day_id=day)
+    months = apart.months
     if node.month_id != month:
-        spent, previous, back = _rolled(node.month_id, node.spent_month, node.previous_month, node.month_back, month)
+        kept = _others(node.previous_month, node.month_back, node.month_id, apart.months)
+        spent, months = _rolled(node.month_id, node.spent_month, kept, month)
+        previous, back = _stored(months, month)
         node = node._replace(spent_month=spent, previous_month=previous, month_back=back, month_id=month)
-    return node
+    return node, Apart(
+        days if node.day_back == APART else {},
+        months if node.month_back == APART else {},
+    )
 
 
 def _touch(state: RootState, entry: Entry) -> None:
     """Brings the nodes of all levels of the entry's account to its time, as every script does; new ones start empty."""
     for path in levels_of(entry.path):
         if path in state.nodes:
-            state.nodes[path] = roll(state.nodes[path], entry.at_ms)
+            known = state.apart.pop(path, NOTHING_APART)
+            state.nodes[path], apart = roll(state.nodes[path], entry.at_ms, known)
+            if apart != NOTHING_APART:
+                state.apart[path] = apart
         else:
             day, month = period_ids(entry.at_ms)
             state.nodes[path] = Node(day_id=day, month_id=month)

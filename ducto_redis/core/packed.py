@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 NODE_BYTES: Final = 64
 CAP_BYTES: Final = 9
 NOTE_BYTES: Final = 25
+#: Instead of a distance to the previous period: counters of other periods lie in field ``b`` (``lua/lib/node.lua``).
+APART: Final = 255
 
 _NODE_TAIL: Final = Struct("<HHBBH")
 

@@ -60,7 +60,7 @@ if dirty or freed then
   end
 
   local packed_root = struct.pack(ROOT_FORMAT, unpack(root))
-  if #levels == 1 and dirty and not freed and not extra_field then
+  if #levels == 1 and dirty and not (freed or extra_field or others) then
     redis.call('HSET', STATE, 'r', packed_root, 'n', struct.pack(NODE_FORMAT, unpack(nodes[''], 1, OPEN_HOLDS)))
   else
     local fields = { 'r', packed_root }
@@ -68,6 +68,10 @@ if dirty or freed then
       for i = 1, #paths do
         fields[#fields + 1] = 'n' .. paths[i]
         fields[#fields + 1] = struct.pack(NODE_FORMAT, unpack(nodes[paths[i]], 1, OPEN_HOLDS))
+        if others and others[paths[i]] then
+          fields[#fields + 1] = 'b' .. paths[i]
+          fields[#fields + 1] = others[paths[i]]
+        end
       end
     end
     if extra_field then

@@ -1,4 +1,5 @@
 -- calendar: the month of a day, and the roll of a period counter to the present one.
+--- @include lib/node
 
 -- Months since 1970-01 of a day number, by the civil-from-days arithmetic of the proleptic Gregorian calendar
 -- (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"): years start in March, so leap days come last.
@@ -15,25 +16,61 @@ local function month_of_day(day)
   return (year_of_era + era * 400 - 1970) * 12 + march_month + 2
 end
 
--- Moves one counter of a node to the present period. Going forward the old spend is kept as "previous" and the
--- count starts at 0. Going back (a step of the clock) nothing is forgotten: spend of the period that now lies in
--- the future is carried into the present one, together with what the present one had counted before.
-local function roll_counter(node, id_at, spent_at, previous_at, back_at, present)
-  local last, back = node[id_at], node[back_at]
-  if present > last then
-    node[previous_at] = node[spent_at]
-    node[spent_at] = 0
-    node[back_at] = present - last <= 254 and present - last or 0
-    if node[back_at] == 0 then
-      node[previous_at] = 0
-    end
-  elseif back > 0 and last - back < present then
-    -- The previous period lies before the present one still.
-    node[back_at] = present - (last - back)
-  else
-    node[spent_at] = node[spent_at] + node[previous_at]
-    node[previous_at] = 0
-    node[back_at] = 0
+-- Moves one counter of a node to the present period. What other periods had spent by themselves is kept, so that no step
+-- of the clock reopens a period: spent = own spend of the present period + that of periods which lie in the future.
+-- Usually there is one other period, the one before (spent and distance in the node); when the clock was stepped back
+-- the others lie in a list apart: id, own spend, id, own spend ...
+local function roll_counter(node, id_at, spent_at, previous_at, back_at, present, others)
+  local last, own, back = node[id_at], node[spent_at], node[back_at]
+  if back > 0 and back < APART then
+    others[1], others[2] = last - back, node[previous_at]
   end
-  node[id_at] = present
+  for at = 1, #others, 2 do
+    own = own - (others[at] > last and others[at + 1] or 0)
+  end
+  others[#others + 1] = last
+  others[#others + 1] = own
+
+  local spent, latest, ahead, kept = 0, 0, false, {}
+  for at = 1, #others, 2 do
+    local id, amount = others[at], others[at + 1]
+    spent = spent + (id >= present and amount or 0)
+    if id ~= present and amount ~= 0 then
+      kept[#kept + 1], kept[#kept + 2] = id, amount
+      ahead = ahead or id > present
+      latest = id > latest and id or latest
+    end
+  end
+  for at = #others, 1, -1 do
+    others[at] = nil
+  end
+  node[id_at], node[spent_at], node[previous_at], node[back_at] = present, spent, 0, 0
+  if ahead then
+    -- More than OTHERS_MAX: the earliest is forgotten, or counts in the next one when it lies ahead.
+    while #kept > 2 * OTHERS_MAX do
+      local first, second = 1, nil
+      for at = 3, #kept, 2 do
+        if kept[at] < kept[first] then
+          first, second = at, first
+        elseif not second or kept[at] < kept[second] then
+          second = at
+        end
+      end
+      if kept[first] > present then
+        kept[second + 1] = kept[second + 1] + kept[first + 1]
+      end
+      table.remove(kept, first + 1)
+      table.remove(kept, first)
+    end
+    for at = 1, #kept do
+      others[at] = kept[at]
+    end
+    node[back_at] = APART
+  else
+    for at = 1, #kept, 2 do
+      if kept[at] == latest and present - latest < APART then
+        node[previous_at], node[back_at] = kept[at + 1], present - latest
+      end
+    end
+  end
 end

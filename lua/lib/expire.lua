@@ -20,6 +20,7 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
       local packed = redis.call('HGET', STATE, 'n' .. path)
       node = { struct.unpack(NODE_FORMAT, packed) }
       if node[DAY_ID] ~= today then
+        local rolled_path = path
         --- @inline lib/roll
       end
       nodes[path] = node

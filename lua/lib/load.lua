@@ -12,6 +12,7 @@ local levels = { '' }      -- paths from the root down: '', 'search', 'search/al
 local root = nil           -- unpacked root record
 local nodes = {}           -- path -> unpacked node, rolled to the present; absent: no such node
 local caps = {}            -- path -> packed caps; false or absent: none
+local others = nil          -- path -> packed counters of other periods, after a step of the clock (lib/roll)
 local code = OK
 local values
 if PATH == '' then
@@ -47,6 +48,7 @@ else
       if values[2 * i] then
         local node = { struct.unpack(NODE_FORMAT, values[2 * i]) }
         if node[DAY_ID] ~= today then
+          local rolled_path = levels[i]
           --- @inline lib/roll
         end
         nodes[levels[i]] = node

@@ -10,4 +10,6 @@ local DAY_ID, MONTH_ID, DAY_BACK, MONTH_BACK = 9, 10, 11, 12
 local OPEN_HOLDS = 13
 -- Beside what is packed: the balance as it was read, for the check of conservation in lib/apply.
 local BALANCE_READ = 14
+-- In place of a distance: the counters of other periods lie apart, in field b<path>; at most so many of a kind.
+local APART, OTHERS_MAX = 255, 8
 local DAY_MS = 86400000

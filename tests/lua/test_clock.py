@@ -138,15 +138,71 @@ def test_a_step_back_over_the_end_of_a_month_forgets_nothing(funded):
     assert spent(funded) == (13, 113, 113)
 
 
-def test_time_that_goes_on_after_a_step_back_starts_the_next_day_at_nothing(funded):
-    """An hour of error freezes no day: what was carried counts in the day it was carried into, and only there."""
+def test_a_day_that_comes_again_goes_on_with_what_it_had_spent(funded):
+    """A step back over midnight does not reopen the day that it leaves: it comes again with its own spend, no other."""
     funded.now = MIDNIGHT
     spend(funded, 7)
     funded.now -= HOUR
     spend(funded, 1)
     assert spent(funded) == (8, 8, 8)
     funded.now = MIDNIGHT
-    assert spent(funded) == (0, 8, 8)
+    assert spent(funded) == (7, 8, 8)
+    spend(funded, 2)
+    funded.now += DAY
+    assert spent(funded) == (0, 10, 10)
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_wobble_at_midnight_spends_no_cap_twice(funded, write):
+    """A clock that passes midnight, steps back ten milliseconds and passes it again admits no unit more."""
+    funded.set_cap("d", 100)
+    funded.now = MIDNIGHT + 5
+    spend(funded, 100)
+    for _ in range(3):
+        funded.now -= 10
+        assert funded.reserve("back", 1).code == Code.CAP_REACHED
+        if write:
+            funded.grant(f"w{len(funded.entries())}", 1)
+        funded.now += 10
+        assert funded.reserve("on", 1).code == Code.CAP_REACHED
+    assert spent(funded)[0] == 100
+    funded.now += DAY
+    spend(funded, 100)
+
+
+def test_a_wobble_at_the_end_of_a_month_spends_no_cap_twice(funded):
+    """So at the end of a month, whose last day nobody used."""
+    funded.set_cap("m", 100, MONTHLY)
+    funded.now = at_ms(2026, 6, 28)
+    spend(funded, 30)
+    funded.now = at_ms(2026, 7, 1) + 5
+    spend(funded, 100)
+    funded.now -= 10
+    funded.grant("w", 1)
+    assert spent(funded) == (100, 130, 130)
+    funded.now += 10
+    assert spent(funded) == (100, 100, 130)
+    assert funded.reserve("on", 1).code == Code.CAP_REACHED
+    funded.now = at_ms(2026, 6, 28)
+    assert spent(funded) == (130, 130, 130)
+
+
+def test_more_wrong_days_than_are_kept_count_in_the_next_ones(funded):
+    """Spend of more than eight days that lie ahead is merged towards the later ones, so it is never short."""
+    for days in range(20, 0, -1):
+        funded.now = NOW + days * DAY
+        spend(funded, 1)
+    funded.now = NOW
+    assert spent(funded)[0] == 20
+    funded.grant("w", 1)
+    for days in range(1, 21):
+        funded.now = NOW + days * DAY
+        funded.grant(f"w{days}", 1)
+        assert spent(funded)[0] == 21 - days if days > 13 else spent(funded)[0] >= 21 - days
+    funded.now += DAY
+    funded.grant("end", 1)
+    assert spent(funded)[0] == 0
+    assert funded.node().day_back == 1
 
 
 def test_a_leap_forward_and_back_in_two_steps_forgets_nothing(funded):

@@ -8,7 +8,7 @@ import pytest
 
 from ducto_redis import MemoryStore, SpendCap
 from ducto_redis.core.entries import Kind, read_entry
-from ducto_redis.core.fold import LedgerBroken, fold
+from ducto_redis.core.fold import NOTHING_APART, LedgerBroken, fold, read_apart
 from ducto_redis.core.packed import int_at, read_caps, read_node
 from ducto_redis.core.scripts import INJECTED_CLOCK
 from ducto_redis.drivers.embedded import EmbeddedDriver, connect
@@ -46,7 +46,9 @@ def drive(store, clock, draw):
         elif act == 10 and holds:
             store.release(*draw.choice(holds[-20:]))
         else:
-            clock.now_ms += draw.choice([1, 500, 60_000, 3_600_000, 86_400_000, 20 * 86_400_000, -5_000, -86_400_000])
+            clock.now_ms += draw.choice(
+                [1, 500, 60_000, 3_600_000, 86_400_000, 20 * 86_400_000, -5_000, -86_400_000, -3 * 86_400_000]
+            )
 
 
 def entries_of(client, namespace, shards=1):
@@ -65,6 +67,8 @@ def assert_state(client, namespace, states):
         assert {name[1:]: read_node(data) for name, data in stored.items() if name[0] == "n"} == state.nodes
         caps = {name[1:]: list(read_caps(data)) for name, data in stored.items() if name[0] == "c"}
         assert {path: items for path, items in caps.items() if items} == state.caps
+        apart = {name[1:]: read_apart(data) for name, data in stored.items() if name[0] == "b"}
+        assert {path: kept for path, kept in apart.items() if kept != NOTHING_APART} == state.apart
         assert {name[1:]: int_at(data, 0) for name, data in stored.items() if name[0] == "g"} == state.purchased
         index = client.zrange(f"{namespace}:{{0}}:x:{root}", 0, -1, withscores=True)
         assert {field.decode(): int(score) for field, score in index} == {

@@ -45,8 +45,9 @@ FAULTS = (
     Fault("a hold lives a millisecond longer", "lib/expire", "if expires_ms > now_ms or", "if expires_ms >= now_ms or"),
     Fault("a hold is freed twice", "lib/find", "freed and freed.heads[FIELD]", "nil"),
     Fault("months never end", "lib/roll", "if node[MONTH_ID] ~= month then", "if false then"),
-    Fault("spend ahead is forgotten", "lib/calendar", "node[spent_at] + node[previous_at]", "node[previous_at]"),
-    Fault("a day that comes again is empty", "lib/calendar", "node[spent_at] + node[previous_at]", "node[spent_at]"),
+    Fault("spend ahead is forgotten", "lib/calendar", "(id >= present and", "(id == present and"),
+    Fault("a day that comes again is empty", "lib/calendar", "(id >= present and", "(id > present and"),
+    Fault("a wobble reopens a day", "lib/calendar", "ahead = ahead or id > present", "ahead = false"),
     Fault("records go after a minute", "lib/apply", "age_ms >= ROTATE_MS", "age_ms >= 60000"),
     Fault("the previous store is not searched", "lib/find", "(deep or", "(false or"),
 )
