@@ -6,9 +6,11 @@ from ducto_redis.codes import Code
 from ducto_redis.errors import (
     AccountUnknownError,
     AuthenticationFailed,
+    CancelledOperationError,
     CapReachedError,
     ConfigError,
     CreditError,
+    IdempotencyConflict,
     InsufficientCreditsError,
     InvalidAmountError,
     InvalidArgumentError,
@@ -46,6 +48,15 @@ from ducto_redis.models import (
 from ducto_redis.pricing.config import OperationPolicy, PlanDefinition, PricingConfigData
 from ducto_redis.pricing.metrics import ToolCall, UsageMetrics
 from ducto_redis.store import MemoryStore, RedisStore
+from ducto_redis.work_models import (
+    ChargeItem,
+    HoldInfo,
+    HoldListResult,
+    OpenAccountResult,
+    ReserveItem,
+    ResolveResult,
+    SweepResult,
+)
 
 __version__ = "0.1.0"
 
@@ -58,11 +69,13 @@ __all__ = [
     "AuthenticationFailed",
     "AvailableResult",
     "BalanceResult",
+    "CancelledOperationError",
     "CapCheckResult",
     "CapListResult",
     "CapNotice",
     "CapReachedError",
     "CapResult",
+    "ChargeItem",
     "Code",
     "ConfigError",
     "CreditError",
@@ -71,7 +84,10 @@ __all__ = [
     "CreditManager",
     "CreditMetadata",
     "DeductionResult",
+    "HoldInfo",
+    "HoldListResult",
     "HoldResult",
+    "IdempotencyConflict",
     "InsufficientCreditsError",
     "InvalidAmountError",
     "InvalidArgumentError",
@@ -82,6 +98,7 @@ __all__ = [
     "MemoryStore",
     "NamespaceUnknown",
     "NeedsRestore",
+    "OpenAccountResult",
     "OperationPolicy",
     "OutcomeUnknown",
     "PlanDefinition",
@@ -89,6 +106,8 @@ __all__ = [
     "PricingConfigData",
     "RedisStore",
     "ReleaseResult",
+    "ReserveItem",
+    "ResolveResult",
     "SchemaNewer",
     "ScriptFailed",
     "ServerTooOld",
@@ -96,6 +115,7 @@ __all__ = [
     "SpendCap",
     "StoreError",
     "StoreUnavailable",
+    "SweepResult",
     "ToolCall",
     "UsageMetrics",
     "__version__",

@@ -28,6 +28,8 @@ ALIASES: Final[Mapping[str, Alias]] = {
     "create_lease": Alias("reserve", _HOLD_KEYWORDS),
     "settle_lease": Alias("settle", _HOLD_KEYWORDS),
     "release_lease": Alias("release", _HOLD_KEYWORDS),
+    "renew_lease": Alias("renew", _HOLD_KEYWORDS),
+    "deduct_with_allowance": Alias("deduct", {"floor": "min_balance"}),
 }
 
 #: Keywords that canonical names understand in ducto's spelling too.

@@ -103,6 +103,10 @@ class OutcomeUnknown(StoreError):
         self.op_id = op_id
 
 
+class IdempotencyConflict(StoreError):
+    """An idempotency key was used before with other parameters; ``.result`` is the first outcome."""
+
+
 class ScriptFailed(StoreError):
     """The server stopped a script with an error of its own (a wrong type, a missing permission, no memory)."""
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 from ducto_redis.compat import with_aliases
-from ducto_redis.core.operations import DEFAULT_TTL, Metadata
-from ducto_redis.core.outcomes import check
-from ducto_redis.events import CreditEventEmitter
+from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
+from ducto_redis.manager_work import ManagedWork
 from ducto_redis.models import (
     AddCreditsResult,
     AvailableResult,
@@ -18,19 +15,17 @@ from ducto_redis.models import (
     CapResult,
     DeductionResult,
     HoldResult,
+    LateSettlement,
+    OverCap,
     ReleaseResult,
-    Result,
     SetupResult,
     SpendCap,
 )
 from ducto_redis.money import Amount
-from ducto_redis.store import RedisStore
-
-R = TypeVar("R", bound=Result)
 
 
 @with_aliases
-class CreditManager:
+class CreditManager(ManagedWork):
     """The operations of a store, raising a ``CreditError`` where the store answers a code.
 
     Args:
@@ -38,16 +33,6 @@ class CreditManager:
         engine: Prices usage; comes with pricing.
         emitter: Receives every event of this manager's operations, beside the store's emitter; None uses the store's.
     """
-
-    def __init__(self, store: RedisStore, engine: Any = None, emitter: CreditEventEmitter | None = None) -> None:
-        self.store = store
-        self.engine = engine
-        self.emitter = emitter or store.emitter
-
-    def _done(self, result: R) -> R:
-        if self.emitter is not self.store.emitter:
-            self.emitter.emit_all(result.events)
-        return check(result)
 
     def setup(self, create: bool = True) -> SetupResult:
         """Writes or verifies the namespace's configuration; may be repeated at any time. See ``RedisStore.setup``."""
@@ -92,6 +77,7 @@ class CreditManager:
         billing_mode: BillingMode = "strict",
         min_balance: Amount = 0,
         overdraft_floor: Amount | None = None,
+        over_cap: OverCap | None = None,
         metadata: Metadata = None,
         idempotency_key: str | None = None,
     ) -> HoldResult:
@@ -111,6 +97,7 @@ class CreditManager:
                 billing_mode=billing_mode,
                 min_balance=min_balance,
                 overdraft_floor=overdraft_floor,
+                over_cap=over_cap,
                 metadata=metadata,
                 idempotency_key=idempotency_key,
             )
@@ -160,7 +147,16 @@ class CreditManager:
         return self._done(self.store.deduct_credits(user_id, hold, amount, metadata=metadata))
 
     def settle(
-        self, user_id: str, hold: str | HoldResult, amount: Amount, *, metadata: Metadata = None
+        self,
+        user_id: str,
+        hold: str | HoldResult,
+        amount: Amount,
+        *,
+        model: str | None = None,
+        next_amount: Amount | None = None,
+        next_ttl: float = DEFAULT_TTL,
+        late_settlement: LateSettlement | None = None,
+        metadata: Metadata = None,
     ) -> DeductionResult:
         """Charges the actual cost against a hold; clamped, never refused, by caps and floor. See ``RedisStore.settle``.
 
@@ -168,7 +164,18 @@ class CreditManager:
             LeaseNotFoundError: There is no such hold, or it was released.
             LeaseExpiredError: The hold expired before.
         """
-        return self._done(self.store.settle(user_id, hold, amount, metadata=metadata))
+        return self._done(
+            self.store.settle(
+                user_id,
+                hold,
+                amount,
+                model=model,
+                next_amount=next_amount,
+                next_ttl=next_ttl,
+                late_settlement=late_settlement,
+                metadata=metadata,
+            )
+        )
 
     def release(self, user_id: str, hold: str | HoldResult) -> ReleaseResult:
         """Drops a hold without a charge; ``reason`` says what was found, whatever that is."""

@@ -14,6 +14,9 @@ from ducto_redis.periods import CapType
 
 CapAction = Literal["deny", "warn", "notify"]
 BillingMode = Literal["strict", "overdraft", "postpaid"]
+OverCap = Literal["clamp", "record"]
+LateSettlement = Literal["reject", "bill"]
+KeyReuse = Literal["flag", "raise"]
 ReleaseReason = Literal["released", "already_released", "already_settled", "not_found"]
 
 
@@ -177,8 +180,9 @@ class DeductionResult(Result):
         balance_after: The balance after it; the untouched balance when refused.
         cap_warning: The first cap that spend now lies above, or None.
         caps: Every cap that refused the amount, or that spend now lies above.
-        idempotent: The hold had been settled before.
-        key_reused: It had been settled with another amount.
+        idempotent: It had been charged before.
+        key_reused: It had been charged with another amount.
+        next_hold: The successor that ``settle(next_amount=...)`` asked for, or why there is none.
     """
 
     transaction_id: str = ""
@@ -189,6 +193,7 @@ class DeductionResult(Result):
     caps: tuple[CapNotice, ...] = ()
     idempotent: bool = False
     key_reused: bool = False
+    next_hold: HoldResult | None = None
 
 
 class ReleaseResult(Result):

@@ -7,17 +7,13 @@ for input that has no result to stand in, for the configuration and for the serv
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Self
 
 from ducto_redis.compat import with_aliases
 from ducto_redis.core import flows, operations
-from ducto_redis.core.keys import DEFAULT_NAMESPACE
-from ducto_redis.core.operations import DEFAULT_TTL, Metadata
-from ducto_redis.core.space import Space
-from ducto_redis.core.steps import Answer, Call, Flow
+from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
 from ducto_redis.drivers import embedded, sync
 from ducto_redis.drivers.urls import engine_of
-from ducto_redis.events import CreditEventEmitter
 from ducto_redis.ids import new_generation, new_id
 from ducto_redis.models import (
     AddCreditsResult,
@@ -29,32 +25,19 @@ from ducto_redis.models import (
     CapResult,
     DeductionResult,
     HoldResult,
+    LateSettlement,
+    OverCap,
     ReleaseResult,
-    Result,
     SetupResult,
     SpendCap,
 )
 from ducto_redis.money import Amount
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import redis
-
-T = TypeVar("T")
-R = TypeVar("R", bound=Result)
-P = ParamSpec("P")
-
-
-class Driver(Protocol):
-    """What a store needs of a driver."""
-
-    def run_flow(self, flow: Flow[T]) -> T: ...  # noqa: D102 - see the drivers
-    def close(self) -> None: ...  # noqa: D102
+from ducto_redis.store_base import Driver
+from ducto_redis.store_work import WorkOperations
 
 
 @with_aliases
-class RedisStore:
+class RedisStore(WorkOperations):
     """Credits, holds and spend caps on Redis 7.0 or newer.
 
     Args:
@@ -64,23 +47,13 @@ class RedisStore:
             Token prices want 6.
         shards: Hash tags that accounts are spread over, fixed likewise; None takes what it has (64 when new).
         emitter: Receives every event beside the results.
+        over_cap: What settling more than a strict hold does at deny caps: "clamp" the charge, or "record" passing them.
+        late_settlement: Whether settling a hold that expired is a "reject" or a "bill".
+        on_key_reuse: A key sent again with other parameters is a "flag" on the result, or "raise" IdempotencyConflict.
 
     Raises:
         InvalidArgumentError: A setting is not allowed.
     """
-
-    def __init__(
-        self,
-        client: redis.Redis | Driver,
-        *,
-        namespace: str = DEFAULT_NAMESPACE,
-        precision: int | None = None,
-        shards: int | None = None,
-        emitter: CreditEventEmitter | None = None,
-    ) -> None:
-        self._driver: Driver = client if hasattr(client, "run_flow") else sync.SyncDriver(client)
-        self._space = Space(namespace, precision, shards)
-        self.emitter: Final = emitter or CreditEventEmitter()
 
     @classmethod
     def from_url(cls, url: str, **settings: Any) -> Self:
@@ -109,18 +82,6 @@ class RedisStore:
     ) -> None:
         """Closes the store."""
         self.close()
-
-    def close(self) -> None:
-        """Closes the connections."""
-        self._driver.close()
-
-    def _run(
-        self, build: Callable[Concatenate[Space, P], Call[R] | Answer[R]], *args: P.args, **options: P.kwargs
-    ) -> R:
-        result = self._driver.run_flow(flows.operate(self._space, build, *args, **options))
-        if result.events:
-            self.emitter.emit_all(result.events)
-        return result
 
     def setup(self, create: bool = True) -> SetupResult:
         """Writes or verifies the namespace's configuration; may be repeated at any time.
@@ -180,6 +141,7 @@ class RedisStore:
         billing_mode: BillingMode = "strict",
         min_balance: Amount = 0,
         overdraft_floor: Amount | None = None,
+        over_cap: OverCap | None = None,
         metadata: Metadata = None,
         idempotency_key: str | None = None,
     ) -> HoldResult:
@@ -194,6 +156,7 @@ class RedisStore:
             billing_mode: The floor to keep: "strict" ``min_balance``, "overdraft" ``overdraft_floor``, "postpaid" none.
             min_balance: Credits that strict leaves untouched.
             overdraft_floor: The balance, <= 0, that overdraft may reach.
+            over_cap: What settling more than the hold does at deny caps in strict; None takes the store's setting.
             metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
             idempotency_key: Becomes the hold's id; the same key makes one hold within 24 to 48 hours.
 
@@ -211,6 +174,7 @@ class RedisStore:
             billing_mode=billing_mode,
             min_balance=min_balance,
             overdraft_floor=overdraft_floor,
+            over_cap=over_cap or self._over_cap,
             metadata=metadata,
             op_id=idempotency_key or new_id(),
             own_key=idempotency_key is not None,
@@ -265,7 +229,16 @@ class RedisStore:
         return self._run(operations.deduct_credits, user_id, hold, amount, metadata=metadata)
 
     def settle(
-        self, user_id: str, hold: str | HoldResult, amount: Amount, *, metadata: Metadata = None
+        self,
+        user_id: str,
+        hold: str | HoldResult,
+        amount: Amount,
+        *,
+        model: str | None = None,
+        next_amount: Amount | None = None,
+        next_ttl: float = DEFAULT_TTL,
+        late_settlement: LateSettlement | None = None,
+        metadata: Metadata = None,
     ) -> DeductionResult:
         """Charges the actual cost against a hold; caps and floor may clamp the charge, never refuse it (SPEC 5).
 
@@ -273,13 +246,27 @@ class RedisStore:
             user_id: The account the hold was made for.
             hold: The hold or its id.
             amount: Credits, the actual cost; 0 charges nothing and ends the hold.
+            model: The model that was used; None takes the hold's.
+            next_amount: Admits a successor of that amount with the hold's terms in the same step.
+            next_ttl: The successor's seconds.
+            late_settlement: What settling does when the hold expired; None takes the store's setting.
             metadata: Kept in the ledger.
 
         Returns:
-            The charge, with the ``shortfall`` that was not charged; or ``lease_not_found``, ``lease_expired``,
-            ``invalid_*``. Settling again answers the first outcome with ``idempotent``.
+            The charge, with the ``shortfall`` that was not charged and the ``next_hold``; or ``lease_not_found``,
+            ``lease_expired``, ``invalid_*``. Settling again answers the first outcome with ``idempotent``.
         """
-        return self._run(operations.settle, user_id, hold, amount, metadata=metadata)
+        return self._run(
+            operations.settle,
+            user_id,
+            hold,
+            amount,
+            model=model,
+            next_amount=next_amount,
+            next_ttl=next_ttl,
+            late_settlement=late_settlement or self._late_settlement,
+            metadata=metadata,
+        )
 
     def release(self, user_id: str, hold: str | HoldResult) -> ReleaseResult:
         """Drops a hold without a charge; ``reason`` says what was found, whatever that is."""

@@ -4,10 +4,11 @@
   ARGV   1-3 common (lib/keys)
          4 field       'g<op id>[/<path>]'
          5 amount      units; <= 0 only for an adjustment
-         6 flags       1 a purchase (grows lifetime_purchased), 2 an adjustment, 4 look into the previous store too
+         6 flags       1 a purchase (grows lifetime_purchased), 2 an adjustment, 4 look into the previous store too, eight: only
+                       to open the account, nothing is done when there is one
          7 detail      for the ledger entry: length and text of the type, then metadata
   Reply  {code, now_ms, repetition, balance, amount, lifetime_purchased, transaction_id}; balance after
-  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER
+  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED
   Entry  GRANT   Cost O(levels)
 ]]
 --- @include lib/keys
@@ -18,7 +19,7 @@
 --- @include lib/record
 --- @include lib/ledger
 local amount, flags = read_units(ARGV[5], -MAX_UNITS), tonumber(ARGV[6])
-local purchase, adjustment, deep = flags % 2 == 1, flags % 4 >= 2, flags >= 4
+local purchase, adjustment, deep, opens = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4, flags >= 8
 --- @include lib/load
 if not amount or (amount <= 0 and not adjustment) then
   code = INVALID_AMOUNT
@@ -30,7 +31,11 @@ end
 --- @include lib/expire
 --- @include lib/find
 local answer
-if record then
+if record and string.byte(record) == TOMBSTONE then
+  answer = { CANCELLED, now_ms, FRESH, 0, amount, 0, '' }
+elseif opens and nodes[PATH] then
+  answer = { OK, now_ms, REPEATED, nodes[PATH][BALANCE], 0, 0, '' }
+elseif record then
   local _, first_amount, balance, lifetime, at = struct.unpack('<Bi7i7i7', record)
   answer = { OK, now_ms, first_amount == amount and REPEATED or REUSED, balance, first_amount, lifetime,
     (struct.unpack('<Bc0', record, at)) }

@@ -6,8 +6,8 @@
          5 asked       units, >= 0
          6 metadata    for the ledger entry only
   Reply  {code, now_ms, repetition, balance, charged, asked, held_amount, transaction_id, notes}; balance after
-  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER LEASE_NOT_FOUND LEASE_EXPIRED
-         CAP_REACHED INSUFFICIENT_CREDITS
+  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED LEASE_NOT_FOUND
+         LEASE_EXPIRED CAP_REACHED INSUFFICIENT_CREDITS
   Rule   gated like an admission, the hold's own (admitted) part counted as spendable; never charges part (SPEC 3).
   Entry  SETTLE, or RELEASE when refused   Cost O(levels x caps + log holds)
 ]]
@@ -16,7 +16,7 @@
 --- @include lib/units
 --- @include lib/node
 --- @include lib/record
-local asked, metadata, deep, ended_by = read_units(ARGV[5], 0), ARGV[6], true, BY_DEDUCT
+local asked, metadata, deep, ended_by, charge_model = read_units(ARGV[5], 0), ARGV[6], true, BY_DEDUCT, nil
 --- @include lib/load
 if not asked then
   code = INVALID_AMOUNT
@@ -31,6 +31,8 @@ local payer = nodes[PATH]
 local notes, charged, answer = '', 0, nil
 if hold_state == SETTLED then
   --- @inline lib/answer_settled
+elseif hold_state == TOMBSTONE then
+  code = CANCELLED
 elseif hold_state == RELEASED and hold_flags % (2 * WAS_REFUSED) >= WAS_REFUSED then
   -- The first refusal again, though there might be room by now.
   local refusal, first_asked, balance, notes_at = struct.unpack('<Bi7i7', record, AFTER_HOLD)
@@ -42,7 +44,7 @@ elseif hold_state ~= OPEN then
   code = LEASE_NOT_FOUND
 else
   local own_amount, own_admitted = hold_amount, hold_admitted
-  local floor = hold_flags >= HAS_FLOOR and struct.unpack('<i7', record, AFTER_HOLD) or 0
+  local floor = hold_flags >= HAS_FLOOR and struct.unpack('<i7', record, hold_terms_at) or 0
   local amount, binding, more_held, more_charged = asked, true, 0, asked
   --- @include lib/bounds
   --- @include lib/exact

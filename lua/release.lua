@@ -5,7 +5,7 @@
          4 field       'h<hold id>[/<path>]'
   Reply  {code, now_ms, reason, amount}; reason 0 released (an expired hold too), 1 already_released,
          2 already_settled, 3 not_found
-  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER
+  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER; CANCELLED is never answered
   Entry  RELEASE, of amount 0 for an expired hold   Cost O(levels + log holds). Runs when memory is full.
 ]]
 --- @include lib/keys
@@ -34,11 +34,11 @@ elseif hold_state == EXPIRED then
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, RELEASE, GENERATION, root[SEQUENCE], now_ms, 0, payer[BALANCE],
     #ACCOUNT, ACCOUNT, #reference, reference, OK)
-  record_head = struct.pack(HOLD_FORMAT, RELEASED, hold_flags, hold_amount, hold_expires_ms, hold_balance, hold_held)
+  record_head = struct.pack(HOLD_FORMAT, RELEASED, hold_flags, hold_first, hold_expires_ms, hold_balance, hold_held)
   dirty = levels
 elseif hold_state == SETTLED then
   reason = ALREADY_SETTLED
-elseif hold_state == RELEASED then
+elseif hold_state == RELEASED or (hold_state == TOMBSTONE and #record >= AFTER_HOLD) then
   reason = ALREADY_RELEASED
 end
 --- @include lib/apply

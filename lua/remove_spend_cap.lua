@@ -5,7 +5,7 @@
          4 field       'c<op id>[/<path>]'
          5 kind        position of the counter: 4 daily, 5 monthly
   Reply  {code, now_ms, repetition, removed}; removed 1, or 0 when there was no such cap (nothing is written)
-  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER
+  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED
   Entry  CAP_REMOVE   Cost O(levels + caps)
 ]]
 --- @include lib/keys
@@ -32,4 +32,4 @@ if not record and caps[PATH] and kept_caps ~= caps[PATH] then
   dirty = levels
 end
 --- @include lib/apply
-return { OK, now_ms, record and REPEATED or FRESH, (record or dirty) and 1 or 0 }
+return { record and string.byte(record) == TOMBSTONE and CANCELLED or OK, now_ms, record and REPEATED or FRESH, (record or dirty) and 1 or 0 }

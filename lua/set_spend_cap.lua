@@ -7,7 +7,7 @@
          6 action      0 deny, 1 warn, 2 notify
          7 limit       units, >= 0
   Reply  {code, now_ms, repetition}
-  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER
+  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED
   Entry  CAP_SET, the amount being the limit   Opens the account when there is none.   Cost O(levels + caps)
 ]]
 --- @include lib/keys
@@ -43,4 +43,4 @@ if not record then
   dirty = levels
 end
 --- @include lib/apply
-return { OK, now_ms, record and REPEATED or FRESH }
+return { record and string.byte(record) == TOMBSTONE and CANCELLED or OK, now_ms, record and REPEATED or FRESH }

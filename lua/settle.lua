@@ -5,11 +5,16 @@
          4 field       'h<hold id>[/<path>]'
          5 asked       units, the actual cost, >= 0; 0 charges nothing and ends the hold
          6 metadata    for the ledger entry only
-  Reply  {code, now_ms, repetition, balance, charged, asked, held_amount, transaction_id, notes}; balance after
-  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER LEASE_NOT_FOUND LEASE_EXPIRED
+         7 options     '' or packed: flags (1 bill a hold that expired, 2 open a successor), length and text of the model
+                       that was used ('' the hold's), amount and ttl_ms of the successor, length and text of its field
+  Reply  {code, now_ms, repetition, balance, charged, asked, held_amount, transaction_id, notes}; balance after. With a
+         successor then its {code, repetition, balance, held, amount, expires_ms, notes}
+  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED LEASE_NOT_FOUND LEASE_EXPIRED;
+         of the successor also INVALID_ARGUMENT TOO_MANY_HOLDS CAP_REACHED INSUFFICIENT_CREDITS
   Rule   strict: charged = min(asked, own admitted + least room of the deny caps, own + free credits above the floor)
-         otherwise the floor alone bounds it (SPEC 5). The rest is shortfall: reported, never charged.
-  Entry  SETTLE   Cost O(levels x caps + log holds). Runs when memory is full: it frees what is held.
+         otherwise the floor alone bounds it (SPEC 5). The rest is shortfall: reported, never charged. Billed after its
+         expiry a hold has no part of its own.
+  Entry  SETTLE, and HOLD of the successor   Cost O(levels x caps + log holds). Runs when memory is full: it frees.
 ]]
 --- @include lib/keys
 --- @include lib/codes
@@ -17,8 +22,14 @@
 --- @include lib/node
 --- @include lib/record
 local asked, metadata, deep, ended_by = read_units(ARGV[5], 0), ARGV[6], true, 0
+local bills_late, charge_model, next_amount, next_ttl_ms, also_field = false, nil, 0, 0, nil
+if ARGV[7] ~= '' then
+  local flags, model, amount, ttl_ms, field = struct.unpack('<BBc0i7i6I2c0', ARGV[7])
+  bills_late, charge_model = flags % 2 == 1, model ~= '' and model or nil
+  next_amount, next_ttl_ms, also_field = amount, ttl_ms, flags >= 2 and field or nil
+end
 --- @include lib/load
-if not asked then
+if not asked or next_amount < 0 or next_amount > MAX_UNITS then
   code = INVALID_AMOUNT
 end
 if code ~= OK then
@@ -29,15 +40,30 @@ end
 --- @include lib/found_hold
 local payer = nodes[PATH]
 local notes, charged, answer = '', 0, nil
+local is_late = hold_state == EXPIRED or hold_is_due
+-- Records of expired holds from before the first release that bills late have no terms.
+local is_billed_late = bills_late and hold_state == EXPIRED and #record >= AFTER_HOLD
 if hold_state == SETTLED then
   --- @inline lib/answer_settled
-elseif hold_state == EXPIRED or hold_is_due then
+elseif hold_state == TOMBSTONE then
+  code = CANCELLED
+elseif is_late and not is_billed_late then
   code = LEASE_EXPIRED
-elseif hold_state ~= OPEN then
+elseif hold_state ~= OPEN and not is_late then
   code = LEASE_NOT_FOUND
 else
   local own_amount, own_admitted = hold_amount, hold_admitted
-  local floor = hold_flags >= HAS_FLOOR and struct.unpack('<i7', record, AFTER_HOLD) or 0
+  local floor = hold_flags >= HAS_FLOOR and struct.unpack('<i7', record, hold_terms_at) or 0
+  if is_late then
+    own_amount, own_admitted = 0, 0
+    if not charge_model then
+      -- The ledger forgot the hold's terms when it expired; its entry says the model again.
+      local label = struct.unpack('<Bc0', record, hold_flags >= HAS_FLOOR and hold_terms_at + 7 or hold_terms_at)
+      local _, model_at = struct.unpack('<Bc0', label)
+      charge_model = model_at <= #label and struct.unpack('<Bc0', label, model_at) or ''
+      charge_model = charge_model ~= '' and charge_model or nil
+    end
+  end
   --- @include lib/bounds
   charged = asked < money_bound and asked or money_bound
   if hold_flags % (2 * IS_STRICT) >= IS_STRICT and charged > cap_bound then
@@ -51,5 +77,13 @@ else
     code, charged = INVALID_AMOUNT, 0
   end
 end
+local successor
+if also_field and (code == OK or hold_state == SETTLED) then
+  --- @inline lib/succeed
+end
 --- @include lib/apply
-return answer or { code, now_ms, FRESH, payer and payer[BALANCE] or 0, charged, asked, hold_amount, entry_id, notes }
+answer = answer or { code, now_ms, FRESH, payer and payer[BALANCE] or 0, charged, asked, hold_amount, entry_id, notes }
+for i = 1, successor and #successor or 0 do
+  answer[9 + i] = successor[i]
+end
+return answer

@@ -166,8 +166,8 @@ class Engine:
         field = field_of("h", hold, path)
         return shaped(Held, self.run("reserve", path, field, amount, floor, ttl, flags, label, metadata))
 
-    def settle(self, hold: str, asked: Any, path: str = "", metadata: bytes = b"") -> Ended:
-        return shaped(Ended, self.run("settle", path, field_of("h", hold, path), asked, metadata))
+    def settle(self, hold: str, asked: Any, path: str = "", metadata: bytes = b"", options: bytes = b"") -> Ended:
+        return shaped(Ended, self.run("settle", path, field_of("h", hold, path), asked, metadata, options))
 
     def deduct(self, hold: str, asked: Any, path: str = "", metadata: bytes = b"") -> Ended:
         return shaped(Ended, self.run("deduct_credits", path, field_of("h", hold, path), asked, metadata))

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from ducto_redis.core.packed import Node, Note, PackedCap, int_at, read_caps, read_notes
 
-GRANT, HOLD, SETTLE, RELEASE, EXPIRE, CAP_SET, CAP_REMOVE, OPENED = range(1, 9)
-OPEN, SETTLED, RELEASED, EXPIRED, DONE = range(1, 6)
+GRANT, HOLD, SETTLE, RELEASE, EXPIRE, CAP_SET, CAP_REMOVE, OPENED, CHARGE, EXTEND, CANCEL = range(1, 12)
+OPEN, SETTLED, RELEASED, EXPIRED, DONE, TOMBSTONE = range(1, 7)
+WAS_EXTENDED = HAS_MODEL = 8
 IS_ADMITTED, IS_STRICT, BY_DEDUCT, WAS_REFUSED, HAS_ASKED, HAS_FLOOR = 1, 2, 4, 8, 16, 128
 
 
@@ -57,7 +58,7 @@ class Entry(NamedTuple):
         return f"{self.reference}/{self.path}" if self.path else self.reference
 
 
-def _detail(kind: int, at: Cursor) -> dict[str, Any]:
+def _detail(kind: int, at: Cursor) -> dict[str, Any]:  # noqa: PLR0911 - one form per kind
     if kind == GRANT:
         return {"flags": at.byte(), "type": at.text(1), "metadata": at.rest()}
     if kind == HOLD:
@@ -67,7 +68,13 @@ def _detail(kind: int, at: Cursor) -> dict[str, Any]:
         return {"expires_ms": expires_ms, "flags": flags, "floor": floor, "label": label, "metadata": at.rest()}
     if kind == SETTLE:
         flags = at.byte()
-        return {"flags": flags, "asked": at.number() if flags & HAS_ASKED else None, "metadata": at.rest()}
+        asked = at.number() if flags & HAS_ASKED else None
+        model = {"model": at.text(1)} if flags & HAS_MODEL else {}
+        return {"flags": flags, "asked": asked, **model, "metadata": at.rest()}
+    if kind == CHARGE:
+        return {"label": at.text(1), "metadata": at.rest()}
+    if kind == EXTEND:
+        return {"expires_ms": at.number(6), "operation": at.text(2)}
     if kind == RELEASE:
         return {"code": at.byte()}
     if kind == CAP_SET:
@@ -139,6 +146,7 @@ class HoldRecord(NamedTuple):
     asked: int | None = None
     transaction: str | None = None
     code: int | None = None
+    first: int | None = None
     notes: tuple[Note, ...] = ()
 
 
@@ -155,7 +163,9 @@ def caps_in(data: bytes) -> tuple[PackedCap, ...]:
 def read_hold(data: bytes) -> HoldRecord:
     at = Cursor(data)
     hold = HoldRecord(at.byte(), at.byte(), at.number(), at.number(6), at.number(), at.number())
-    if hold.state == OPEN:
+    if hold.state in (OPEN, EXPIRED):
+        if hold.flags & WAS_EXTENDED:
+            hold = hold._replace(first=at.number())
         hold = hold._replace(floor=at.number() if hold.flags & HAS_FLOOR else 0, label=at.text(1))
     elif hold.state == SETTLED:
         charged, balance = at.number(), at.number()

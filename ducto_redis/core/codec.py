@@ -265,7 +265,7 @@ class DeductionReply:
             denied = _denial_events(self.scale, code, now_ms, asked=asked, caps=result.caps, stage="deduct")
             freed = self.scale.event(events.RESERVATION_RELEASED, now_ms, lease_id=self.hold_id, reason=code.text)
             expired = self.scale.event(events.LEASE_EXPIRED, now_ms, lease_id=self.hold_id)
-            if code in (Code.CAP_REACHED, Code.INSUFFICIENT_CREDITS):
+            if self.hold_id and code in (Code.CAP_REACHED, Code.INSUFFICIENT_CREDITS):
                 denied = (*denied, freed)
             result.events = (*denied, expired) if code is Code.LEASE_EXPIRED else denied
 

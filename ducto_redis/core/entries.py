@@ -23,6 +23,9 @@ class Kind(IntEnum):
     CAP_SET = 6
     CAP_REMOVE = 7
     OPEN = 8
+    CHARGE = 9
+    EXTEND = 10
+    CANCEL = 11
 
 
 class Entry(NamedTuple):

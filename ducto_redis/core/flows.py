@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar, cast
 
 from ducto_redis.codes import Code
+from ducto_redis.core.batches import BUILD, plan
 from ducto_redis.core.codec import message_of
 from ducto_redis.core.keys import DEFAULT_SHARDS
 from ducto_redis.core.space import Config, Space
@@ -168,6 +169,40 @@ def _refuse_remains(space: Space) -> Flow[None]:
         raise NeedsRestore(msg)
 
 
+def ready(space: Space) -> Flow[None]:
+    """Reads the configuration before the first operation."""
+    if space.config is None:
+        yield from open_namespace(space, create=False, generation=_NO_GENERATION)
+
+
+def operate_many(space: Space, script: str, items: Sequence[Any], op_ids: Sequence[str]) -> Flow[list[Any]]:
+    """Runs an operation on many accounts: the items of a shard in one script, all shards in one round trip.
+
+    Args:
+        space: The namespace.
+        script: ``charge_many`` or ``reserve_many``.
+        items: The items.
+        op_ids: The operation id of each.
+    """
+    yield from ready(space)
+    for last in (False, True):
+        steps = [BUILD[script](space, item, op_id) for item, op_id in zip(items, op_ids, strict=True)]
+        calls, groups = plan(space, script, steps)
+        try:
+            lists = yield Batch(calls)
+        except (NamespaceUnknown, NeedsRestore) as error:
+            if last:
+                raise
+            yield from _adopt_other(space, error)
+            continue
+        results = [step.value if isinstance(step, Answer) else None for step in steps]
+        for positions, each in zip(groups, lists, strict=True):
+            for at, result in zip(positions, each, strict=True):
+                results[at] = result
+        return results
+    raise AssertionError  # the second round returns or raises
+
+
 def operate(
     space: Space, build: Callable[Concatenate[Space, P], Call[T] | Answer[T]], *args: P.args, **options: P.kwargs
 ) -> Flow[T]:
@@ -176,8 +211,7 @@ def operate(
     A client that meets another generation re-reads the configuration once: a newer one that is ready is adopted and
     the operation sent again (it was not executed); anything else is ``NeedsRestore`` (SPEC 6).
     """
-    if space.config is None:
-        yield from open_namespace(space, create=False, generation=_NO_GENERATION)
+    yield from ready(space)
     result = yield from _attempt(build(space, *args, **options))
     if isinstance(result, ConfigError):
         yield from _adopt_other(space, result)

@@ -45,12 +45,13 @@ def read_apart(data: bytes) -> Apart:
 
 
 class OpenHold(NamedTuple):
-    """A hold that has not ended: units held, units admitted against caps, expiry."""
+    """A hold that has not ended: units held, units admitted against caps, expiry, and whether caps count it."""
 
     path: str
     amount: int
     admitted: int
     expires_ms: int
+    admitted_against_caps: bool = False
 
 
 @dataclass
@@ -149,13 +150,13 @@ def _touch(state: RootState, entry: Entry) -> None:
             state.nodes[path] = Node(day_id=day, month_id=month)
 
 
-def _move(state: RootState, entry: Entry, hold: OpenHold, sign: int) -> None:
+def _move(state: RootState, entry: Entry, hold: OpenHold, sign: int, holds: int = 1) -> None:
     for path in levels_of(entry.path):
         node = state.nodes[path]
         state.nodes[path] = node._replace(
             held=node.held + sign * hold.amount * (path == entry.path),
             admitted=node.admitted + sign * hold.admitted,
-            open_holds=node.open_holds + sign,
+            open_holds=node.open_holds + sign * holds,
         )
 
 
@@ -178,8 +179,8 @@ def _grant(state: RootState, entry: Entry) -> None:
 
 
 def _hold(state: RootState, entry: Entry) -> None:
-    admitted = entry.amount if entry.detail[6] & _ADMITTED else 0
-    hold = OpenHold(entry.path, entry.amount, admitted, int_at(entry.detail, 0, 6))
+    counts = bool(entry.detail[6] & _ADMITTED)
+    hold = OpenHold(entry.path, entry.amount, entry.amount if counts else 0, int_at(entry.detail, 0, 6), counts)
     state.holds[entry.field] = hold
     _move(state, entry, hold, 1)
 
@@ -191,6 +192,18 @@ def _end(state: RootState, entry: Entry) -> None:
         _move(state, entry, hold, -1)
     if entry.kind is Kind.SETTLE:
         _charge(state, entry)
+
+
+def _extend(state: RootState, entry: Entry) -> None:
+    """More amount, a later expiry, or both, for an open hold."""
+    hold = state.holds[entry.field]
+    more = OpenHold(entry.path, entry.amount, entry.amount if hold.admitted_against_caps else 0, 0)
+    state.holds[entry.field] = hold._replace(
+        amount=hold.amount + entry.amount,
+        admitted=hold.admitted + more.admitted,
+        expires_ms=int_at(entry.detail, 0, 6),
+    )
+    _move(state, entry, more, 1, holds=0)
 
 
 def _set_cap(state: RootState, entry: Entry) -> None:
@@ -215,6 +228,8 @@ _STEPS: Final = {
     Kind.EXPIRE: _end,
     Kind.CAP_SET: _set_cap,
     Kind.CAP_REMOVE: _remove_cap,
+    Kind.CHARGE: _charge,
+    Kind.EXTEND: _extend,
 }
 
 
@@ -238,6 +253,8 @@ def fold(entries: Iterable[Entry]) -> dict[str, RootState]:
         if entry.sequence != state.sequence + 1:
             raise LedgerBroken(f"root {entry.root}: entry {entry.sequence} follows entry {state.sequence}")
         state.sequence = entry.sequence
+        if entry.kind is Kind.CANCEL:  # a tombstone: it opens no account
+            continue
         _touch(state, entry)
         _STEPS[entry.kind](state, entry)
         balance = state.nodes[entry.path].balance

@@ -10,7 +10,7 @@ import re
 from binascii import crc_hqx
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ducto_redis.errors import InvalidArgumentError, InvalidIdError
 
@@ -113,6 +113,14 @@ class KeyMaker:
         """The keys every root of a shard shares: ledger and config."""
         tag = f"{self.namespace}:{{{shard}}}:"
         return f"{tag}ledger".encode(), f"{tag}config".encode()
+
+    def holds_pattern(self) -> str:
+        """A pattern that the expiry indexes of all roots match."""
+        return f"{self.namespace}:{{*}}:x:*"
+
+    def account_of(self, key: bytes) -> Account:
+        """The root whose expiry index a key is."""
+        return self.account(unquote(key.decode().rpartition(":x:")[2]))
 
     def _account(self, user_id: str) -> Account:
         segments = user_id.split("/")

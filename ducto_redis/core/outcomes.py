@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import TypeVar
 
 from ducto_redis.codes import Code
-from ducto_redis.errors import error_for
-from ducto_redis.models import CapCheckResult, CapListResult, ReleaseResult, Result
+from ducto_redis.errors import IdempotencyConflict, error_for
+from ducto_redis.models import CapCheckResult, CapListResult, KeyReuse, ReleaseResult, Result
+from ducto_redis.work_models import ResolveResult
 
 R = TypeVar("R", bound=Result)
 
 #: Results that answer a question; what they tell is never an error (``release`` never raises, SPEC 2).
-_TELL = (CapCheckResult, CapListResult, ReleaseResult)
+_TELL = (CapCheckResult, CapListResult, ReleaseResult, ResolveResult)
+
+
+def check_key(result: R, on_key_reuse: KeyReuse) -> R:
+    """Gives the result back, or raises that its key had been used with other parameters.
+
+    Raises:
+        IdempotencyConflict: The store was made with ``on_key_reuse="raise"``; ``.result`` is the first outcome.
+    """
+    if on_key_reuse == "raise" and getattr(result, "key_reused", False):
+        raise IdempotencyConflict("the idempotency key was used before with other parameters", result=result)
+    return result
 
 
 def check(result: R) -> R:

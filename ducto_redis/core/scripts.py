@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _INCLUDE = re.compile(r"^ *--- @(include|inline) (lib/[a-z_/]+)$")
+_REPLACE = re.compile(r"^--- @replace (lib/[a-z_/]+) (lib/[a-z_/]+)$")
 _CONSTANTS = re.compile(r"^local ([A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*) = (.+)$")
 _LITERAL = re.compile(r"-?\d+|(?:KEYS|ARGV)\[\d\]|'[^']*'")
 _STRINGS = re.compile(r"('[^'\n]*')")
@@ -76,6 +77,8 @@ def expand(name: str, variants: Mapping[str, str]) -> list[str]:
         ValueError: An include is circular; the message names the chain.
     """
     done: set[str] = set()
+    replaced = {found[1]: found[2] for line in read_source(name) if (found := _REPLACE.match(line))}
+    variants = {**variants, **replaced}
 
     def lines_of(source: str, chain: tuple[str, ...]) -> list[str]:
         if source in chain:

@@ -45,11 +45,19 @@ class ServerVersion(NamedTuple):
     """Asks for the server's version; answers text such as ``7.0.15``."""
 
 
+class Scan(NamedTuple):
+    """Looks at a part of the key space; answers where to go on (0: at the end) and the keys that match."""
+
+    cursor: int
+    pattern: str
+    limit: int
+
+
 class Answer(NamedTuple, Generic[T]):
     """An operation that is answered without asking the server: refused input."""
 
     value: T
 
 
-Step: TypeAlias = Call[Any] | Batch | ServerVersion
+Step: TypeAlias = Call[Any] | Batch | ServerVersion | Scan
 Flow: TypeAlias = Generator[Step, Any, T]

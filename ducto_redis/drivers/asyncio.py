@@ -17,10 +17,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ResponseError
 
 from ducto_redis.core.scripts import ScriptSet
-from ducto_redis.core.steps import Batch, Call, Flow, ServerVersion, Step
+from ducto_redis.core.steps import Batch, Call, Flow, Scan, ServerVersion, Step
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import adrive
-from ducto_redis.drivers.replies import command_of, read_replies, version_in
+from ducto_redis.drivers.replies import command_of, read_replies, scan_command, scanned, version_in
 from ducto_redis.drivers.urls import connect_options
 from ducto_redis.errors import ConfigError
 
@@ -106,6 +106,9 @@ class AsyncDriver:
             return step.parse(reply)
         if isinstance(step, Batch):
             return await self._run_batch(step)
+        if isinstance(step, Scan):
+            async with self._connection(None) as connection:
+                return scanned(await self._exchange(connection, *scan_command(step)))
         assert isinstance(step, ServerVersion)
         async with self._connection(None) as connection:
             try:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from redis.exceptions import NoScriptError, RedisError
 
 from ducto_redis.core.scripts import PORTABLE_STRUCT, ScriptSet
-from ducto_redis.core.steps import Batch, Call, Flow, Step
+from ducto_redis.core.steps import Batch, Call, Flow, Scan, Step
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import drive
 from ducto_redis.drivers.replies import command_of
@@ -89,6 +89,10 @@ class EmbeddedDriver:
             return step.parse(self._evaluate(step))
         if isinstance(step, Batch):
             return [call.parse(self._evaluate(call)) for call in step.calls]
+        if isinstance(step, Scan):
+            with self._lock:
+                # As it tells them to redis-py's client: keys are bytes, the cursor a number.
+                return self._client.scan(step.cursor, step.pattern, step.limit)
         return _VERSION
 
     def _evaluate(self, call: Call[Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from redis.exceptions import NoPermissionError, ResponseError
 
 from ducto_redis.core.scripts import Script
-from ducto_redis.core.steps import Call
+from ducto_redis.core.steps import Call, Scan
 from ducto_redis.drivers.failures import raise_ours
 
 _VERSION = re.compile(rb"^redis_version:([0-9.]+)", re.MULTILINE)
@@ -19,6 +19,16 @@ def command_of(call: Call[Any], script: Script, stamp: Callable[[], int] | None)
     """The EVALSHA command of a call; with injected time as the last argument when there is a stamp."""
     tail = () if stamp is None else (stamp(),)
     return ("EVALSHA", script.sha, len(call.keys), *call.keys, *call.args, *tail)
+
+
+def scan_command(step: Scan) -> tuple[Any, ...]:
+    """The SCAN command of a step."""
+    return ("SCAN", step.cursor, "MATCH", step.pattern, "COUNT", step.limit)
+
+
+def scanned(reply: Sequence[Any]) -> tuple[int, list[bytes]]:
+    """Cursor and keys of the answer to SCAN."""
+    return int(reply[0]), list(reply[1])
 
 
 def version_in(info: bytes) -> str:

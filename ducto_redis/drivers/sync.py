@@ -15,10 +15,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ducto_redis.core.scripts import ScriptSet
-from ducto_redis.core.steps import Batch, Call, Flow, ServerVersion, Step
+from ducto_redis.core.steps import Batch, Call, Flow, Scan, ServerVersion, Step
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import drive
-from ducto_redis.drivers.replies import command_of, read_replies, read_version
+from ducto_redis.drivers.replies import command_of, read_replies, read_version, scan_command, scanned
 from ducto_redis.drivers.urls import connect_options
 from ducto_redis.errors import ConfigError
 
@@ -70,6 +70,9 @@ class SyncDriver:
             return step.parse(reply)
         if isinstance(step, Batch):
             return self._run_batch(step)
+        if isinstance(step, Scan):
+            with self._connection(None) as connection:
+                return scanned(self._exchange(connection, *scan_command(step)))
         assert isinstance(step, ServerVersion)
         with self._connection(None) as connection:
             return read_version(lambda: self._exchange(connection, "INFO", "server"))

@@ -33,6 +33,11 @@ if dirty or freed then
   if entry then
     entry_id = redis.call('XADD', LEDGER, '*', 'e', entry)
   end
+  for i = 1, also and #also or 0 do
+    if also[i].entry then
+      redis.call('XADD', LEDGER, '*', 'e', also[i].entry)
+    end
+  end
 
   -- The stores rotate when a day has passed (or the clock stepped far back), unless a hold whose record lies in the
   -- store to be dropped may still be open.
@@ -55,12 +60,17 @@ if dirty or freed then
   if index_expires_ms then
     redis.call('ZADD', HOLDS, index_expires_ms, FIELD)
   end
+  for i = 1, also and #also or 0 do
+    if also[i].expires_ms then
+      redis.call('ZADD', HOLDS, also[i].expires_ms, also[i].field)
+    end
+  end
   if dropped then
     redis.call('UNLINK', dropped)
   end
 
   local packed_root = struct.pack(ROOT_FORMAT, unpack(root))
-  if #levels == 1 and dirty and not (freed or extra_field or others) then
+  if #levels == 1 and dirty == levels and not (freed or extra_field or others) then
     redis.call('HSET', STATE, 'r', packed_root, 'n', struct.pack(NODE_FORMAT, unpack(nodes[''], 1, OPEN_HOLDS)))
   else
     local fields = { 'r', packed_root }
@@ -90,6 +100,9 @@ if dirty or freed then
       record_head = record_head .. struct.pack('<Bc0', #entry_id, entry_id) .. record_tail
     end
     redis.call('HSET', store, FIELD, record_head)
+  end
+  for i = 1, also and #also or 0 do
+    redis.call('HSET', store, also[i].field, also[i].record)
   end
   if freed and #freed.members > 0 then
     redis.call('ZREM', HOLDS, unpack(freed.members))

@@ -34,7 +34,7 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
   end
 
   local function free(field, record)
-    local _, flags, amount, expires_ms, balance, held = struct.unpack(HOLD_FORMAT, record)
+    local _, flags, amount = struct.unpack(HOLD_FORMAT, record)
     local slash = string.find(field, '/', 1, true)
     local id, path = slash and string.sub(field, 1, slash - 1) or field, slash and string.sub(field, slash + 1) or ''
     local account = string.match(ACCOUNT, '^[^/]*') .. (slash and string.sub(field, slash) or '')
@@ -51,10 +51,11 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
     root[SEQUENCE] = root[SEQUENCE] + 1
     freed.entries[#freed.entries + 1] = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, EXPIRE, GENERATION, root[SEQUENCE],
       now_ms, amount, payer[BALANCE], #account, account, #id, id)
-    local head = struct.pack(HOLD_FORMAT, EXPIRED, flags, amount, expires_ms, balance, held)
+    -- All its terms are kept: it may still be billed late.
+    local expired = string.char(EXPIRED) .. string.sub(record, 2)
     freed.records[#freed.records + 1] = field
-    freed.records[#freed.records + 1] = head
-    freed.heads[field] = head
+    freed.records[#freed.records + 1] = expired
+    freed.heads[field] = expired
   end
 
   local due = redis.call('ZRANGE', HOLDS, 0, EXPIRE_MAX, 'WITHSCORES')

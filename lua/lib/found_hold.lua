@@ -1,11 +1,26 @@
 -- found_hold: unpacks the hold that lib/find has found. Sets hold_state (0: there is no such hold; EXPIRED also for one
--- that is due but not freed yet), hold_flags, hold_amount, hold_admitted, hold_expires_ms, hold_balance, hold_held.
+-- that is due but not freed yet; TOMBSTONE also for one that was freed by resolve), hold_flags (without that of an
+-- extension), hold_amount, hold_first (what it was made with), hold_admitted, hold_expires_ms, hold_balance, hold_held,
+-- hold_terms_at (where floor, label and notes of an open or expired hold start), hold_is_due.
+--- @include lib/codes
 --- @include lib/record
 --- @include lib/load
 --- @include lib/find
 local hold_state, hold_flags, hold_amount, hold_expires_ms, hold_balance, hold_held = 0, 0, 0, 0, 0, 0
-if record then
+local hold_first, hold_terms_at = 0, AFTER_HOLD
+if record and #record < AFTER_HOLD - 1 then
+  hold_state = TOMBSTONE
+elseif record then
   hold_state, hold_flags, hold_amount, hold_expires_ms, hold_balance, hold_held = struct.unpack(HOLD_FORMAT, record)
+  hold_first = hold_amount
+  if hold_flags % (2 * WAS_EXTENDED) >= WAS_EXTENDED then
+    if hold_state ~= RELEASED then
+      hold_first, hold_terms_at = struct.unpack('<i7', record, AFTER_HOLD)
+      hold_flags = hold_flags - WAS_EXTENDED
+    elseif string.byte(record, AFTER_HOLD) == CANCELLED then
+      hold_state = TOMBSTONE
+    end
+  end
 end
 local hold_admitted = hold_flags % 2 == IS_ADMITTED and hold_amount or 0
 -- More than one call can free is due: open in the store, expired all the same.

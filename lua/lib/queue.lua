@@ -11,4 +11,5 @@ local index_drop = false                          -- the operation's hold leaves
 local balance_change = 0                          -- what is granted less what is charged
 local dirty = nil                                 -- the levels, once something is to be written of the operation
 local extra_field, extra_value = nil, nil         -- a further field of the state hash
+local also = nil                                  -- further records: list of field, record, entry, expiry for the index
 local freed = nil                                 -- lib/expire: entries, records and index members of freed holds

@@ -78,7 +78,7 @@ def test_an_expired_hold_keeps_its_record(ready):
     expires_ms = ready.now + 1_000
     ready.now += 5 * SECOND
     ready.read()
-    assert ready.hold("due") == HoldRecord(EXPIRED, ADMIT | STRICT, 30, expires_ms, 98, 35)
+    assert ready.hold("due") == HoldRecord(EXPIRED, ADMIT | STRICT, 30, expires_ms, 98, 35, 0, "label")
     node = ready.node()
     assert (node.balance, node.held, node.admitted, node.open_holds) == (98, 5, 5, 1)
     assert ready.reserve("all", 93).code == Code.OK

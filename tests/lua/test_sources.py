@@ -25,10 +25,11 @@ from lua_sources import (
 )  # fmt: skip
 
 from ducto_redis.codes import Code
-from ducto_redis.core import flows, operations
+from ducto_redis.core import batches, flows, holding, operations, resolving, sweeping
 from ducto_redis.core.scripts import INJECTED_CLOCK, PORTABLE_STRUCT, ScriptSet, expand, lua_root
 from ducto_redis.core.space import Config, Space
 from ducto_redis.models import SpendCap
+from ducto_redis.work_models import ChargeItem, ReserveItem
 
 VARIANTS = {
     "production": ScriptSet(),
@@ -36,7 +37,10 @@ VARIANTS = {
     "embedded": ScriptSet({**PORTABLE_STRUCT, **INJECTED_CLOCK}, shebang=False),
 }
 READS = {"HGET", "HMGET", "ZRANGE", "TIME"}
-WRITES = {"XADD", "HSET", "ZADD", "ZREM", "UNLINK"}
+WRITES = {"XADD", "HSET", "ZADD", "ZREM", "UNLINK", "XTRIM"}
+#: Scripts on a shard, not on a root; and those on many roots, whose names for keys are lib/item_keys'.
+ON_SHARDS = {"setup", "trim_ledger"}
+ON_MANY = {"charge_many", "reserve_many"}
 
 
 def commands(name):
@@ -44,6 +48,10 @@ def commands(name):
     found = re.findall(r"redis\.call\('([A-Z]+)'", SOURCES[name])
     assert len(found) == len(re.findall(r"\bredis\b", re.sub(r"--.*", "", body(name)))), name
     return found
+
+
+def many(space, script, item):
+    return batches.plan(space, script, [batches.BUILD[script](space, item, "a")])[0]
 
 
 def calls():
@@ -57,6 +65,14 @@ def calls():
         operations.settle(space, "u", "a", 1),
         operations.deduct_credits(space, "u", "a", 1),
         operations.release(space, "u", "a"),
+        operations.deduct(space, "u", 1, op_id="a", own_key=False),
+        holding.extend(space, "u", "a", 1, op_id="b"),
+        holding.list_holds(space, "u"),
+        resolving.resolve(space, "u", "a"),
+        sweeping._sweep_call(space, space.keys.account("u")),
+        next(sweeping._trim(space)).calls[0],
+        *many(space, "charge_many", ChargeItem(user_id="u", amount=1)),
+        *many(space, "reserve_many", ReserveItem(user_id="u", amount=1)),
         operations.set_spend_cap(space, cap, op_id="a"),
         operations.remove_spend_cap(space, "u", "daily", op_id="a"),
         operations.get_balance(space, "u"),
@@ -86,8 +102,10 @@ def test_includes_are_there_once_and_in_no_circle(name):
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_file_includes_what_it_names(name):
     """Each name comes from a file that is included directly, or the head says that it is read or set here."""
+    # In scripts on many roots lib/item_keys stands in for lib/keys.
     brought = set().union(*(provided(target) for target in direct(name)))
     assert sorted(used(name) - brought - told(name, "Reads") - told(name, "Sets")) == []
+    assert (name in ON_MANY) == ("--- @replace lib/keys lib/item_keys\n" in SOURCES[name])
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -98,7 +116,7 @@ def test_a_file_names_what_it_includes(name):
         target
         for target in direct(name)
         if only_declares(target) and not provided(target) & used(name) and not (target == "lib/struct" and packs)
-    }
+    } - ({"lib/item_keys", "lib/clock"} if name in ON_MANY else set())
     assert sorted(spare) == []
 
 
@@ -118,20 +136,21 @@ def test_a_script_needs_nothing_but_redis_and_lua(name, variant):
     names = names_in(re.sub(r"\A#!.*\n", "", text))
     assert names.read <= BUILT_IN
     assert names.set == frozenset()
-    assert ("ARGV[#ARGV]" in text) == (variant != "production" and name != "setup")
+    assert ("ARGV[#ARGV]" in text) == (variant != "production" and name not in ON_SHARDS)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_name_means_one_thing_in_a_script(name):
     """No two files that one script is made of declare the same name at their top level."""
-    names = [each for part in sorted(reached(name)) for each in declared(part) if part != "lib/struct"]
+    parts = reached(name) - ({"lib/keys"} if name in ON_MANY else set())
+    names = [each for part in sorted(parts) for each in declared(part) if part != "lib/struct"]
     assert sorted({each for each in names if names.count(each) > 1} - {"flags"}) == []
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_keys_and_arguments_are_named_in_one_place(name):
-    """KEYS stands in lib/keys and setup; ARGV there, in the scripts and in the injected clock."""
-    allowed = {"lib/keys", "setup"}
+    """KEYS stands in lib/keys, lib/item_keys and scripts on shards; ARGV there, in scripts and the injected clock."""
+    allowed = {"lib/keys", "lib/item_keys", *ON_SHARDS}
     assert "KEYS" not in outer(name).read or name in allowed
     assert "ARGV" not in outer(name).read or name in {*allowed, *SCRIPTS, "lib/variants/clock"}
 
@@ -141,7 +160,8 @@ def test_commands_are_few_and_writes_are_in_one_place(name):
     """lib/apply alone writes (setup its config); nobody lists keys, runs other scripts or asks for the time twice."""
     seen = set(commands(name))
     assert seen <= READS | WRITES
-    assert not seen & WRITES or name in {"lib/apply", "setup"}
+    assert not seen & WRITES or name in {"lib/apply", *ON_SHARDS}
+    assert "XTRIM" not in seen or name == "trim_ledger"
     assert "TIME" not in seen or name in {"lib/clock", "setup"}
 
 
@@ -190,9 +210,16 @@ def test_the_arguments_of_a_script_are_told(name):
     arguments = re.search(r"^  ARGV(.*?)^  Reply", head(name), re.MULTILINE | re.DOTALL)[1]
     last = max(int(number) for number in re.findall(r"^ *(?:\d-)?(\d+) ", arguments, re.MULTILINE))
     taken = [int(number) for number in re.findall(r"\bARGV\[(\d+)\]", SOURCES[name])]
-    assert last == len(CALLS[name].args)
-    assert max([*taken, min(last, 4) if name != "setup" else 0]) == last
-    if name == "setup":
+    if name in ON_MANY:
+        per_item = max(int(number) for number in re.findall(r"\+(\d+) ", arguments))
+        assert (last, last + per_item) == (2, len(CALLS[name].args))
+        assert max(int(number) for number in re.findall(r"\barg_at \+ (\d+)\]", SOURCES[name])) == per_item
+        assert len(CALLS[name].keys) == 6
+        return
+    assert last == min(len(CALLS[name].args), 6 if name == "resolve" else 99)
+    if name != "resolve":  # it takes its fields in a loop
+        assert max([*taken, min(last, 4) if name not in ON_SHARDS else 0]) == last
+    if name in ON_SHARDS:
         assert len(CALLS[name].keys) == len(set(re.findall(r"KEYS\[(\d)\]", SOURCES[name]))) == 2
     else:
         assert len(CALLS[name].keys) == len(set(re.findall(r"KEYS\[(\d)\]", SOURCES["lib/keys"]))) == 6
@@ -204,5 +231,5 @@ def test_every_file_is_used_and_told():
     assert set().union(*(reached(name) for name in SCRIPTS)) == {*SCRIPTS, *LIBRARY}
     readme = (lua_root() / "README.md").read_text(encoding="utf-8")
     assert {name for name in (*SCRIPTS, *LIBRARY) if f"`{name}`" not in readme} == set()
-    told_files = set(re.findall(r"\blib/\w+", readme + "".join(SOURCES.values()))) - {"lib/variants", "lib/x"}
+    told_files = set(re.findall(r"\blib/\w+", readme + "".join(SOURCES.values()))) - {"lib/variants", "lib/x", "lib/y"}
     assert told_files <= set(LIBRARY)

@@ -18,37 +18,73 @@ ACCOUNTS = ["alice", "acme", "acme/search", "acme/search/bob", "acme/chat/carol"
 STEPS = 1_500
 
 
+def give(store, user, draw):
+    if draw.random() < 0.5:
+        store.add_credits(user, draw.randint(1, 500), type=draw.choice(["seed", "purchase"]))
+    else:
+        store.add_credits(user, draw.randint(-50, 50))
+
+
+def cap(store, user, draw):
+    chosen = {"cap_type": draw.choice(["daily", "monthly"]), "action": draw.choice(["deny", "warn", "notify"])}
+    if draw.random() < 0.8:
+        store.set_spend_cap(SpendCap(user_id=user, limit=draw.randint(0, 900), **chosen))
+    else:
+        store.remove_spend_cap(user, chosen["cap_type"])
+
+
+def hold(store, user, draw, holds):
+    reserve = draw.choice([store.reserve, store.reserve_credits])
+    # Keys of our own: holds that expire at the same moment are freed in the order of their ids.
+    key = f"k{draw.randrange(10**9)}"
+    made = reserve(user, draw.randint(0, 60), ttl=draw.choice([1, 600, 604_800]), model="m", idempotency_key=key)
+    if made.error is None:
+        holds.append((user, made.hold_id))
+
+
+def settle(store, at, draw, holds):
+    asked = draw.randint(0, 90)
+    if draw.random() < 0.6:
+        draw.choice([store.settle, store.deduct_credits])(*at, asked)
+        return
+    more = {"late_settlement": "bill", "model": draw.choice([None, "m", "other"])}
+    ended = store.settle(*at, asked, next_amount=draw.randint(0, 30), **more)
+    if ended.next_hold and ended.next_hold.hold_id:
+        holds.append((at[0], ended.next_hold.hold_id))
+
+
+def extend(store, at, draw):
+    key = f"e{draw.randrange(10**9)}"
+    store.extend(*at, draw.randint(0, 30), ttl=draw.choice([None, 600]), idempotency_key=key)
+
+
+def resolve(store, user, at, draw):
+    op_id = at[1] if draw.random() < 0.5 else f"never{draw.randrange(10**9)}"
+    store.resolve(user, op_id, draw.choice([None, "settle", "deduct"]))
+
+
 def drive(store, clock, draw):
     """Runs random operations, many of them refused or repeated, over months and backward steps."""
-    holds = []
+    holds = [("alice", "none")]
+    steps = [1, 500, 60_000, 3_600_000, 86_400_000, 20 * 86_400_000, -5_000, -86_400_000, -3 * 86_400_000]
+
+    def act(user, at):
+        return draw.choice([
+            lambda: give(store, user, draw),
+            lambda: cap(store, user, draw),
+            *[lambda: hold(store, user, draw, holds)] * 3,
+            *[lambda: settle(store, at, draw, holds)] * 3,
+            lambda: store.release(*at),
+            lambda: store.deduct(user, draw.randint(0, 60), idempotency_key=f"d{draw.randrange(10**9)}"),
+            lambda: extend(store, at, draw),
+            lambda: resolve(store, user, at, draw) if draw.random() < 0.3 else None,
+        ])  # fmt: skip
+
     for _ in range(STEPS):
-        user = draw.choice(ACCOUNTS)
-        act = draw.randrange(12)
-        if act == 0:
-            store.add_credits(user, draw.randint(1, 500), type=draw.choice(["seed", "purchase"]))
-        elif act == 1:
-            store.add_credits(user, draw.randint(-50, 50))
-        elif act == 2:
-            cap = {"cap_type": draw.choice(["daily", "monthly"]), "action": draw.choice(["deny", "warn", "notify"])}
-            store.set_spend_cap(SpendCap(user_id=user, limit=draw.randint(0, 900), **cap))
-        elif act == 3 and draw.random() < 0.3:
-            store.remove_spend_cap(user, draw.choice(["daily", "monthly"]))
-        elif act in (4, 5, 6):
-            reserve = draw.choice([store.reserve, store.reserve_credits])
-            # Keys of our own: holds that expire at the same moment are freed in the order of their ids.
-            key = f"k{draw.randrange(10**9)}"
-            hold = reserve(user, draw.randint(0, 60), ttl=draw.choice([1, 600, 604_800]), idempotency_key=key)
-            if hold.error is None:
-                holds.append((user, hold.hold_id))
-        elif act in (7, 8, 9) and holds:
-            user, hold_id = draw.choice(holds[-20:])
-            draw.choice([store.settle, store.deduct_credits])(user, hold_id, draw.randint(0, 90))
-        elif act == 10 and holds:
-            store.release(*draw.choice(holds[-20:]))
+        if draw.random() < 0.1:
+            clock.now_ms += draw.choice(steps)
         else:
-            clock.now_ms += draw.choice(
-                [1, 500, 60_000, 3_600_000, 86_400_000, 20 * 86_400_000, -5_000, -86_400_000, -3 * 86_400_000]
-            )
+            act(draw.choice(ACCOUNTS), draw.choice(holds[-20:]))()
 
 
 def entries_of(client, namespace, shards=1):
@@ -92,7 +128,7 @@ def test_the_ledger_adds_up_to_the_state(server, namespace, seed):
     assert_state(server.client, namespace, states)
     balances = sum(node.balance for state in states.values() for node in state.nodes.values())
     granted = sum(entry.amount for entry in entries if entry.kind is Kind.GRANT)
-    charged = sum(entry.amount for entry in entries if entry.kind is Kind.SETTLE)
+    charged = sum(entry.amount for entry in entries if entry.kind in (Kind.SETTLE, Kind.CHARGE))
     assert balances == granted - charged
 
 

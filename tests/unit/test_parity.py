@@ -14,7 +14,9 @@ PAIRS = [(RedisStore, AsyncRedisStore), (CreditManager, AsyncCreditManager)]
 
 
 def public(face):
-    return {name: value for name, value in vars(face).items() if not name.startswith("_") and callable(value)}
+    parts = [part for part in face.__mro__[::-1] if part.__module__.startswith("ducto_redis")]
+    every = {name: value for part in parts for name, value in vars(part).items()}
+    return {name: value for name, value in every.items() if not name.startswith("_") and callable(value)}
 
 
 def shape(function):

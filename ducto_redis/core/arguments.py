@@ -1,0 +1,169 @@
+"""Checks what callers pass and packs it for the scripts; every operation's arguments go through here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import update_wrapper
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from pydantic import BaseModel
+
+from ducto_redis.core.codec import Scale, refused
+from ducto_redis.core.keys import Account
+from ducto_redis.core.space import Space
+from ducto_redis.core.steps import Answer, Call
+from ducto_redis.errors import InvalidAmountError, InvalidArgumentError, InvalidIdError
+from ducto_redis.models import BillingMode, HoldResult, LateSettlement, OverCap, Result
+from ducto_redis.money import MAX_UNITS, Amount, to_units
+
+R = TypeVar("R", bound=Result)
+P = ParamSpec("P")
+#: What callers may attach to an operation.
+Metadata = Mapping[str, Any] | BaseModel | None
+
+DEFAULT_TTL: Final = 600
+MAX_TTL: Final = 7 * 24 * 3600
+MAX_METADATA_BYTES: Final = 2048
+MAX_TYPE_BYTES: Final = 64
+MAX_MODEL_BYTES: Final = 128
+
+_MODES: Final[tuple[BillingMode, ...]] = ("strict", "overdraft", "postpaid")
+_OVER_CAP: Final[tuple[OverCap, ...]] = ("clamp", "record")
+_LATE: Final[tuple[LateSettlement, ...]] = ("reject", "bill")
+ADMIT, STRICT, DEEP, RECORD = 1, 2, 4, 8
+_LOWEST: Final = -MAX_UNITS
+
+
+def answers(
+    result: type[R],
+) -> Callable[
+    [Callable[Concatenate[Space, str, P], Call[R]]], Callable[Concatenate[Space, str, P], Call[R] | Answer[R]]
+]:
+    """Makes an operation answer a result for input that it refuses, instead of raising."""
+
+    def decorate(
+        build: Callable[Concatenate[Space, str, P], Call[R]],
+    ) -> Callable[Concatenate[Space, str, P], Call[R] | Answer[R]]:
+        def checked(space: Space, user_id: str, /, *args: P.args, **options: P.kwargs) -> Call[R] | Answer[R]:
+            try:
+                return build(space, user_id, *args, **options)
+            except (InvalidAmountError, InvalidIdError, InvalidArgumentError) as error:
+                return Answer(refused(result, user_id, error))
+
+        update_wrapper(checked, build)
+        return checked
+
+    return decorate
+
+
+def scale_of(space: Space, user_id: str) -> Scale:
+    """How amounts of an account are told; resolves its id."""
+    return Scale(space.known.precision, space.keys.account(user_id))
+
+
+def common(space: Space, account: Account) -> tuple[bytes, bytes, bytes]:
+    """The arguments that every script on a root starts with."""
+    return space.known.generation, account.name, account.path
+
+
+def text(value: object, what: str, bytes_max: int) -> bytes:
+    """Text of bounded length, encoded."""
+    if isinstance(value, str):
+        try:
+            data = value.encode()
+        except UnicodeEncodeError:
+            data = b""
+        if 1 <= len(data) <= bytes_max:
+            return data
+    msg = f"invalid_argument: {what} must be text of 1 to {bytes_max} bytes, not {value!r:.80}"
+    raise InvalidArgumentError(msg)
+
+
+def metadata_json(metadata: Metadata) -> bytes:
+    """Metadata as the ledger keeps it: JSON of at most 2 KiB, empty without any."""
+    if metadata is None:
+        return b""
+    if isinstance(metadata, BaseModel):
+        metadata = metadata.model_dump(exclude_none=True, mode="json")
+    try:
+        kept = {key: value for key, value in metadata.items() if value is not None}
+        data = json.dumps(kept, separators=(",", ":"), allow_nan=False).encode()
+    except (AttributeError, TypeError, ValueError) as cause:
+        msg = f"invalid_argument: metadata must be a mapping that JSON can hold ({cause})"
+        raise InvalidArgumentError(msg) from cause
+    if len(data) > MAX_METADATA_BYTES:
+        msg = f"invalid_argument: metadata has {len(data)} bytes of JSON, {MAX_METADATA_BYTES} are allowed"
+        raise InvalidArgumentError(msg)
+    return data
+
+
+def ttl_ms(ttl: object) -> int:
+    """Milliseconds of a hold's seconds, 1 s to 7 days."""
+    if isinstance(ttl, int | float) and not isinstance(ttl, bool) and 1 <= ttl <= MAX_TTL:
+        return round(ttl * 1000)
+    msg = f"invalid_argument: ttl must be 1 to {MAX_TTL} seconds, not {ttl!r:.80}"
+    raise InvalidArgumentError(msg)
+
+
+def floor_units(space: Space, mode: object, min_balance: Amount, overdraft_floor: Amount | None) -> int:
+    """The floor of a billing mode (SPEC 5): strict ``min_balance``, overdraft its floor <= 0, postpaid none."""
+    precision = space.known.precision
+    if mode == "strict":
+        return to_units(min_balance, precision)
+    if mode == "postpaid":
+        return _LOWEST
+    if mode == "overdraft" and overdraft_floor is not None:
+        floor = to_units(overdraft_floor, precision, lowest=_LOWEST)
+        if floor <= 0:
+            return floor
+    if mode == "overdraft":
+        msg = f"invalid_argument: billing_mode 'overdraft' needs an overdraft_floor <= 0, not {overdraft_floor!r:.80}"
+    else:
+        msg = f"invalid_argument: billing_mode must be one of {', '.join(_MODES)}, not {mode!r:.80}"
+    raise InvalidArgumentError(msg)
+
+
+def hold_id_of(hold: str | HoldResult) -> str:
+    """The id of a hold or of its result."""
+    return hold.hold_id if isinstance(hold, HoldResult) else hold
+
+
+def label_of(operation_type: str, model: str | None, mode: BillingMode) -> bytes:
+    """Type, model and mode as a hold or a charge keeps them; opaque to the scripts but for the model."""
+    kind = text(operation_type, "operation_type", MAX_TYPE_BYTES)
+    used_model = b"" if model is None else text(model, "model", MAX_MODEL_BYTES)
+    return bytes([len(kind)]) + kind + bytes([len(used_model)]) + used_model + bytes([_MODES.index(mode)])
+
+
+def read_label(data: bytes) -> tuple[str, str | None, BillingMode]:
+    """Reads what ``label_of`` packed."""
+    kind_end = 1 + data[0]
+    model = data[kind_end + 1 : kind_end + 1 + data[kind_end]].decode()
+    return data[1:kind_end].decode(), model or None, _MODES[data[-1]]
+
+
+def one_of(value: object, what: str, allowed: tuple[str, ...]) -> str:
+    """A word of a short list.
+
+    Raises:
+        InvalidArgumentError: It is none of them.
+    """
+    if value in allowed:
+        return str(value)
+    raise InvalidArgumentError(f"invalid_argument: {what} must be one of {', '.join(allowed)}, not {value!r:.80}")
+
+
+def passes_caps(over_cap: OverCap) -> bool:
+    """Whether settling may pass caps in strict."""
+    return one_of(over_cap, "over_cap", _OVER_CAP) == "record"
+
+
+def bills_late(late_settlement: LateSettlement) -> bool:
+    """Whether a hold that expired is billed."""
+    return one_of(late_settlement, "late_settlement", _LATE) == "bill"
+
+
+def packed(units: int, size: int = 7) -> bytes:
+    """An integer as the scripts unpack it (``i7``)."""
+    return units.to_bytes(size, "little", signed=True)

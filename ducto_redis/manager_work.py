@@ -1,0 +1,119 @@
+"""Operations of the synchronous manager beyond reserve and settle; see the store's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
+from ducto_redis.manager_base import ManagerBase
+from ducto_redis.models import BillingMode, DeductionResult, HoldResult
+from ducto_redis.money import Amount
+from ducto_redis.work_models import (
+    ChargeItem,
+    HoldListResult,
+    OpenAccountResult,
+    ReserveItem,
+    ResolveResult,
+    SweepResult,
+)
+
+
+class ManagedWork(ManagerBase):
+    """Part of ``CreditManager``."""
+
+    def open_account(self, user_id: str) -> OpenAccountResult:
+        """Opens an account with a balance of 0, unless there is one. See ``RedisStore.open_account``."""
+        return self._done(self.store.open_account(user_id))
+
+    def deduct(
+        self,
+        user_id: str,
+        amount: Amount,
+        operation_type: str = "usage",
+        *,
+        model: str | None = None,
+        billing_mode: BillingMode = "strict",
+        min_balance: Amount = 0,
+        overdraft_floor: Amount | None = None,
+        metadata: Metadata = None,
+        idempotency_key: str | None = None,
+    ) -> DeductionResult:
+        """Charges at once, without a hold, what ``reserve`` would admit. See ``RedisStore.deduct``.
+
+        Raises:
+            CapReachedError: A deny cap does not allow the amount.
+            InsufficientCreditsError: The available credits do not cover it.
+            AccountUnknownError: There is no such account (overdraft, postpaid).
+        """
+        return self._done(
+            self.store.deduct(
+                user_id,
+                amount,
+                operation_type,
+                model=model,
+                billing_mode=billing_mode,
+                min_balance=min_balance,
+                overdraft_floor=overdraft_floor,
+                metadata=metadata,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def extend(
+        self,
+        user_id: str,
+        hold: str | HoldResult,
+        amount: Amount,
+        *,
+        ttl: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> HoldResult:
+        """Adds to an open hold, gated like a new admission. See ``RedisStore.extend``.
+
+        Raises:
+            CapReachedError: A deny cap does not allow the addition.
+            InsufficientCreditsError: The available credits do not cover it.
+            LeaseNotFoundError: There is no such hold, or it ended.
+            LeaseExpiredError: The hold expired before.
+        """
+        return self._done(self.store.extend(user_id, hold, amount, ttl=ttl, idempotency_key=idempotency_key))
+
+    def renew(
+        self,
+        user_id: str,
+        hold: str | HoldResult,
+        ttl: float = DEFAULT_TTL,
+        *,
+        idempotency_key: str | None = None,
+    ) -> HoldResult:
+        """Gives an open hold more time. See ``RedisStore.renew``.
+
+        Raises:
+            LeaseNotFoundError: There is no such hold, or it ended.
+            LeaseExpiredError: The hold expired before.
+        """
+        return self._done(self.store.renew(user_id, hold, ttl, idempotency_key=idempotency_key))
+
+    def list_holds(self, user_id: str, limit: int = 100) -> HoldListResult:
+        """The open holds of the account itself, soonest expiry first. See ``RedisStore.list_holds``.
+
+        Raises:
+            AccountUnknownError: There is no such account.
+        """
+        return self._done(self.store.list_holds(user_id, limit))
+
+    def charge_many(self, items: Sequence[ChargeItem]) -> list[DeductionResult]:
+        """``deduct`` for many accounts; a refused item is a result, never raised. See ``RedisStore.charge_many``."""
+        return self._done_many(self.store.charge_many(items))
+
+    def reserve_many(self, items: Sequence[ReserveItem]) -> list[HoldResult]:
+        """``reserve`` for many accounts; a refused item is a result, never raised. See ``RedisStore.reserve_many``."""
+        return self._done_many(self.store.reserve_many(items))
+
+    def resolve(self, user_id: str, op_id: str, operation: str | None = None) -> ResolveResult:
+        """Says whether an operation was executed; if not, it never will be. See ``RedisStore.resolve``."""
+        return self._done(self.store.resolve(user_id, op_id, operation))
+
+    def sweep(self, limit: int = 1000) -> SweepResult:
+        """Frees expired holds that nobody touches; bounds ledgers that nobody drains. See ``RedisStore.sweep``."""
+        return self._done(self.store.sweep(limit))

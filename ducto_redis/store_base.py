@@ -1,0 +1,74 @@
+"""What every part of the synchronous store shares: driver, namespace, settings, and how an operation is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+
+from ducto_redis.core import flows
+from ducto_redis.core.keys import DEFAULT_NAMESPACE
+from ducto_redis.core.outcomes import check_key
+from ducto_redis.core.space import Space
+from ducto_redis.core.steps import Answer, Call, Flow
+from ducto_redis.drivers import sync
+from ducto_redis.events import CreditEventEmitter
+from ducto_redis.ids import new_id
+from ducto_redis.models import KeyReuse, LateSettlement, OverCap, Result
+from ducto_redis.work_models import ChargeItem
+
+if TYPE_CHECKING:
+    import redis
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Result)
+P = ParamSpec("P")
+
+
+class Driver(Protocol):
+    """What a store needs of a driver."""
+
+    def run_flow(self, flow: Flow[T]) -> T: ...  # noqa: D102 - see the drivers
+    def close(self) -> None: ...  # noqa: D102
+
+
+class StoreBase:
+    """Driver, namespace and settings of a store; the arguments are those of ``RedisStore``."""
+
+    def __init__(
+        self,
+        client: redis.Redis | Driver,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        precision: int | None = None,
+        shards: int | None = None,
+        emitter: CreditEventEmitter | None = None,
+        over_cap: OverCap = "clamp",
+        late_settlement: LateSettlement = "reject",
+        on_key_reuse: KeyReuse = "flag",
+    ) -> None:
+        self._driver: Driver = client if hasattr(client, "run_flow") else sync.SyncDriver(client)
+        self._space = Space(namespace, precision, shards)
+        self._over_cap: OverCap = over_cap
+        self._late_settlement: LateSettlement = late_settlement
+        self._on_key_reuse: KeyReuse = on_key_reuse
+        self._sweep_cursor = 0
+        self.emitter: Final = emitter or CreditEventEmitter()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._driver.close()
+
+    def _told(self, result: R) -> R:
+        if result.events:
+            self.emitter.emit_all(result.events)
+        return check_key(result, self._on_key_reuse)
+
+    def _run(
+        self, build: Callable[Concatenate[Space, P], Call[R] | Answer[R]], *args: P.args, **options: P.kwargs
+    ) -> R:
+        return self._told(self._driver.run_flow(flows.operate(self._space, build, *args, **options)))
+
+    def _run_many(self, script: str, items: Sequence[ChargeItem]) -> list[Any]:
+        op_ids = [item.idempotency_key or new_id() for item in items]
+        results = self._driver.run_flow(flows.operate_many(self._space, script, items, op_ids))
+        return [self._told(result) for result in results]

@@ -1,0 +1,101 @@
+"""What the operations beyond reserve and settle receive and answer: lists of holds, batches, resolving, sweeping."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ducto_redis.models import BillingMode, Credits, OverCap, Result
+
+
+class OpenAccountResult(Result):
+    """An account is there; ``created``: since this call."""
+
+    created: bool = False
+
+
+class HoldInfo(BaseModel):
+    """An open hold.
+
+    Attributes:
+        hold_id: What ``settle``, ``release`` and ``extend`` take.
+        amount: Credits held, extensions included.
+        admitted: Whether it was admitted against caps and counts for them; those of ``reserve_credits`` do not.
+        expires_at: When it is freed by itself.
+        operation_type: As given at admission.
+        model: As given at admission.
+        billing_mode: Whose floor it keeps.
+    """
+
+    hold_id: str
+    amount: Decimal
+    admitted: bool
+    expires_at: datetime
+    operation_type: str
+    model: str | None
+    billing_mode: BillingMode
+
+
+class HoldListResult(Result):
+    """Open holds of an account, soonest expiry first; ``total`` counts those that were not listed too."""
+
+    holds: tuple[HoldInfo, ...] = ()
+    total: int = 0
+
+
+class ResolveResult(Result):
+    """What became of an operation.
+
+    Attributes:
+        op_id: The id that was asked for.
+        executed: Whether it was executed. If not, it never will be: a late arrival answers ``cancelled``.
+        operation: The kind of operation that was found: "reserve", "settle", "deduct_credits", "release", "grant",
+            "cap", "deduct", "extend"; "" when none was.
+        state: Of a hold "open", "settled", "released", "expired"; else "done"; "cancelled" when not executed.
+        amount: Credits granted, charged or held.
+        balance: The balance now.
+        transaction_id: Of a grant or a charge.
+    """
+
+    op_id: str = ""
+    executed: bool = False
+    operation: str = ""
+    state: str = ""
+    amount: Decimal = Decimal(0)
+    balance: Decimal = Decimal(0)
+    transaction_id: str = ""
+
+
+class SweepResult(Result):
+    """What a sweep did: roots looked at, holds freed, ledger entries trimmed; ``complete``: it ended a round."""
+
+    roots: int = 0
+    freed: int = 0
+    trimmed: int = 0
+    complete: bool = False
+
+
+class ChargeItem(BaseModel):
+    """One charge of ``charge_many``; the fields are the arguments of ``deduct``."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    user_id: str
+    amount: Credits
+    operation_type: str = "usage"
+    model: str | None = None
+    billing_mode: BillingMode = "strict"
+    min_balance: Credits = Decimal(0)
+    overdraft_floor: Credits | None = None
+    metadata: dict[str, Any] | None = None
+    idempotency_key: str | None = None
+
+
+class ReserveItem(ChargeItem):
+    """One hold of ``reserve_many``; the fields are the arguments of ``reserve``."""
+
+    ttl: float = 600
+    over_cap: OverCap = "clamp"

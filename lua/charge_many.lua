@@ -1,0 +1,23 @@
+#!lua
+--[[ charge_many: deduct for several accounts of one shard, each decided by itself, in order.
+  KEYS   1 ledger, 2 config of the shard; then per item: state, holds, store 0, store 1 (lib/item_keys)
+  ARGV   1 generation  8 raw bytes
+         2 count       of items; then per item:
+         +1 account, +2 path, +3 field 'd<op id>[/<path>]', +4 terms, +5 label, +6 metadata as in deduct
+  Reply  per item the reply of deduct
+  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED ACCOUNT_UNKNOWN CAP_REACHED
+         INSUFFICIENT_CREDITS
+  Rule   a refused item does not stop the others
+  Entry  CHARGE per item   Cost O(items); at most 100 are sent
+]]
+--- @replace lib/keys lib/item_keys
+--- @include lib/clock
+local replies, key_at, arg_at = {}, 2, 2
+for item = 1, tonumber(ARGV[2]) do
+  --- @include lib/item_keys
+  local terms, label, metadata = ARGV[arg_at + 4], ARGV[arg_at + 5], ARGV[arg_at + 6]
+  --- @include lib/charge
+  replies[item] = reply
+  key_at, arg_at = key_at + 4, arg_at + 6
+end
+return replies

@@ -1,0 +1,85 @@
+#!lua
+--[[ extend: adds to an open hold's amount, gated like a new admission, or moves its expiry on, or both.
+  KEYS   the six of a root (lib/keys)
+  ARGV   1-3 common (lib/keys)
+         4 field       'h<hold id>[/<path>]'
+         5 also_field  'e<op id>[/<path>]'
+         6 amount      units to add, >= 0; 0 only moves the expiry
+         7 ttl_ms      from now on, 1000 to 604800000, or 0 to leave the expiry; it never moves back
+  Reply  {code, now_ms, repetition, balance, held, amount, expires_ms, notes}; amount the hold's, after the addition
+  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED LEASE_NOT_FOUND
+         LEASE_EXPIRED CAP_REACHED INSUFFICIENT_CREDITS
+  Rule   the addition is bound by the hold's own floor, and by the caps when the hold was admitted against them.
+  Entry  EXTEND   Refused, the hold stays as it is.   Cost O(levels x caps + log holds)
+]]
+--- @include lib/keys
+--- @include lib/codes
+--- @include lib/units
+--- @include lib/node
+--- @include lib/root
+--- @include lib/record
+--- @include lib/ledger
+local amount, ttl_ms = read_units(ARGV[6], 0), not string.find(ARGV[7], '%D') and tonumber(ARGV[7])
+local also_field, deep = ARGV[5], true
+--- @include lib/load
+if not amount then
+  code = INVALID_AMOUNT
+elseif not (ttl_ms and (ttl_ms == 0 or ttl_ms >= 1000) and ttl_ms <= 604800000) then
+  code = INVALID_ARGUMENT
+end
+if code ~= OK then
+  return { code, now_ms, FRESH, 0, 0, amount or 0, 0, '' }
+end
+--- @include lib/queue
+--- @include lib/expire
+--- @include lib/find
+--- @include lib/found_hold
+--- @include lib/find_also
+local payer, notes, answer = nodes[PATH], '', nil
+local total, expires_ms = hold_amount + amount, hold_expires_ms
+if also_record and string.byte(also_record) == TOMBSTONE then
+  code = CANCELLED
+elseif also_record then
+  local _, first_amount, first_ttl_ms, first_total, balance, held, first_expires_ms =
+    struct.unpack('<Bi7i6i7i7i7i6', also_record)
+  answer = { OK, now_ms, first_amount == amount and first_ttl_ms == ttl_ms and REPEATED or REUSED, balance, held,
+    first_total, first_expires_ms, '' }
+elseif hold_state == EXPIRED or hold_is_due then
+  code = LEASE_EXPIRED
+elseif hold_state ~= OPEN then
+  code = hold_state == TOMBSTONE and CANCELLED or LEASE_NOT_FOUND
+else
+  local own_amount, own_admitted, binding, more_held, more_charged = 0, 0, hold_flags % 2 == IS_ADMITTED, amount, 0
+  local floor = hold_flags >= HAS_FLOOR and struct.unpack('<i7', record, hold_terms_at) or 0
+  --- @include lib/bounds
+  --- @include lib/exact
+  if stays_exact and total <= MAX_UNITS then
+    --- @include lib/gate
+  else
+    code = INVALID_AMOUNT
+  end
+  if code == OK then
+    if ttl_ms > 0 and now_ms + ttl_ms > expires_ms then
+      expires_ms = now_ms + ttl_ms
+    end
+    payer[HELD] = payer[HELD] + amount
+    for i = 1, #levels do
+      local node = nodes[levels[i]]
+      node[ADMITTED] = node[ADMITTED] + (binding and amount or 0)
+    end
+    root[SEQUENCE] = root[SEQUENCE] + 1
+    local also_reference = PATH == '' and also_field or string.sub(also_field, 1, -2 - #PATH)
+    entry = struct.pack(ENTRY_FORMAT .. 'i6I2c0', ENTRY_LAYOUT, EXTEND, GENERATION, root[SEQUENCE], now_ms, amount,
+      payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, expires_ms, #also_reference, also_reference)
+    record_head = struct.pack(HOLD_FORMAT .. 'i7', OPEN, hold_flags + WAS_EXTENDED, total, expires_ms, hold_balance,
+      hold_held, hold_first) .. string.sub(record, hold_terms_at)
+    record_expires_ms, index_expires_ms = expires_ms, expires_ms
+    also = { { field = also_field, record = struct.pack('<Bi7i6i7i7i7i6', DONE, amount, ttl_ms, total, payer[BALANCE],
+      payer[HELD], expires_ms) } }
+    dirty = levels
+  else
+    total = amount
+  end
+end
+--- @include lib/apply
+return answer or { code, now_ms, FRESH, payer and payer[BALANCE] or 0, payer and payer[HELD] or 0, total, expires_ms, notes }

@@ -1,0 +1,67 @@
+-- admit: decides on a new hold and makes it; the body of reserve and, for each item, of reserve_many.
+-- Reads asked_amount, asked_floor, asked_ttl_ms (texts), flags, label, metadata. Sets reply.
+--- @include lib/keys
+--- @include lib/codes
+--- @include lib/units
+--- @include lib/node
+--- @include lib/record
+local amount, floor = read_units(asked_amount, 0), asked_floor == '0' and 0 or read_units(asked_floor, -MAX_UNITS)
+local ttl_ms = not string.find(asked_ttl_ms, '%D') and tonumber(asked_ttl_ms)
+local admit, strict, deep = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4
+local reply
+--- @include lib/load
+if not amount or not floor then
+  code = INVALID_AMOUNT
+elseif not (ttl_ms and ttl_ms >= 1000 and ttl_ms <= 604800000) then
+  code = INVALID_ARGUMENT
+end
+if code ~= OK then
+  reply = { code, now_ms, FRESH, 0, 0, amount or 0, 0, '' }
+else
+  --- @include lib/queue
+  --- @include lib/expire
+  --- @include lib/find
+  local payer, own_amount, own_admitted, binding = nodes[PATH], 0, 0, admit
+  --- @include lib/bounds
+  local notes, expires_ms, repetition = '', 0, FRESH
+  local balance, held = payer and payer[BALANCE] or 0, payer and payer[HELD] or 0
+
+  if record and #record < AFTER_HOLD - 1 then
+    code = CANCELLED
+  elseif record then
+    local state, kept_flags, first_amount, first_expires_ms, first_balance, first_held, at = struct.unpack(HOLD_FORMAT, record)
+    expires_ms, balance, held = first_expires_ms, first_balance, first_held
+    if (state == OPEN or state == EXPIRED) and kept_flags % (2 * WAS_EXTENDED) >= WAS_EXTENDED then
+      first_amount, at = struct.unpack('<i7', record, at)
+    end
+    repetition = first_amount == amount and REPEATED or REUSED
+    amount = first_amount
+    if state == OPEN then
+      local kept_label, notes_at = struct.unpack('<Bc0', record, kept_flags >= HAS_FLOOR and at + 7 or at)
+      notes = string.sub(record, notes_at)
+      repetition = kept_label == label and repetition or REUSED
+    end
+  elseif not payer then
+    code = strict and INSUFFICIENT_CREDITS or ACCOUNT_UNKNOWN
+  else
+    local more_held, more_charged = amount, 0
+    --- @include lib/exact
+    if not stays_exact then
+      code = INVALID_AMOUNT
+    elseif nodes[''][OPEN_HOLDS] >= MAX_OPEN_HOLDS then
+      code = TOO_MANY_HOLDS
+    else
+      --- @include lib/gate
+    end
+  end
+
+  if code == OK and not record then
+    strict = strict and flags < 8
+    local opened_reference = reference
+    --- @inline lib/open_hold
+    held, expires_ms = payer[HELD], opened_expires_ms
+    entry, record_head, index_expires_ms = opened_entry, opened_record, opened_expires_ms
+  end
+  --- @include lib/apply
+  reply = { code, now_ms, repetition, balance, held, amount, expires_ms, notes }
+end

@@ -1,0 +1,54 @@
+-- charge: decides on a charge without a hold and makes it; the body of deduct and, for each item, of charge_many.
+-- Reads terms, label, metadata. Sets reply.
+--- @include lib/keys
+--- @include lib/codes
+--- @include lib/units
+--- @include lib/node
+--- @include lib/root
+--- @include lib/record
+--- @include lib/ledger
+local amount, floor, flags = struct.unpack('<i7i7B', terms)
+local strict, deep, reply = flags % 4 >= 2, flags >= 4, nil
+--- @include lib/load
+if amount < 0 or amount > MAX_UNITS or floor < -MAX_UNITS or floor > MAX_UNITS then
+  code = INVALID_AMOUNT
+end
+if code ~= OK then
+  reply = { code, now_ms, FRESH, 0, 0, amount, 0, '', '' }
+else
+  --- @include lib/queue
+  --- @include lib/expire
+  --- @include lib/find
+  local payer, own_amount, own_admitted, binding, notes, charged = nodes[PATH], 0, 0, true, '', 0
+  if record and string.byte(record) == TOMBSTONE then
+    code = CANCELLED
+  elseif record then
+    local _, first_charged, balance, at = struct.unpack('<Bi7i7', record)
+    local id, notes_at = struct.unpack('<Bc0', record, at)
+    reply = { OK, now_ms, first_charged == amount and REPEATED or REUSED, balance, first_charged, first_charged, 0, id,
+      string.sub(record, notes_at) }
+  elseif not payer then
+    code = strict and INSUFFICIENT_CREDITS or ACCOUNT_UNKNOWN
+  else
+    local more_held, more_charged = 0, amount
+    --- @include lib/bounds
+    --- @include lib/exact
+    if stays_exact then
+      --- @include lib/gate
+    else
+      code = INVALID_AMOUNT
+    end
+    if code == OK then
+      charged = amount
+      --- @include lib/spend
+      root[SEQUENCE] = root[SEQUENCE] + 1
+      entry = struct.pack(ENTRY_FORMAT .. 'Bc0', ENTRY_LAYOUT, CHARGE, GENERATION, root[SEQUENCE], now_ms, charged,
+        payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, #label, label) .. metadata
+      record_head = struct.pack('<Bi7i7', DONE, charged, payer[BALANCE])
+      record_tail = notes
+      dirty = levels
+    end
+  end
+  --- @include lib/apply
+  reply = reply or { code, now_ms, FRESH, payer and payer[BALANCE] or 0, charged, amount, 0, entry_id, notes }
+end

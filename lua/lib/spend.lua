@@ -1,0 +1,24 @@
+-- spend: a charge leaves the payer's balance and counts as spent at every level; notes the caps that spend now lies above.
+-- Reads payer, charged. Sets balance_change, notes.
+--- @include lib/node
+--- @include lib/cap
+--- @include lib/load
+--- @include lib/queue
+payer[BALANCE] = payer[BALANCE] - charged
+balance_change = -charged
+notes = ''
+for i = 1, #levels do
+  local path = levels[i]
+  local node, items = nodes[path], caps[path]
+  node[SPENT_DAY] = node[SPENT_DAY] + charged
+  node[SPENT_MONTH] = node[SPENT_MONTH] + charged
+  node[SPENT_TOTAL] = node[SPENT_TOTAL] + charged
+  -- The charge that crossed a cap says so.
+  for at = 1, items and charged > 0 and #items or 0, CAP_BYTES do
+    local kind, action, limit = struct.unpack(CAP_FORMAT, items, at)
+    if node[kind] > limit then
+      local flags = (node[kind] - charged <= limit and NOTE_FIRST or 0) + (action == DENY and NOTE_OVER or 0)
+      notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, flags, limit, node[kind], node[ADMITTED])
+    end
+  end
+end

@@ -1,0 +1,25 @@
+#!lua
+--[[ reserve_many: reserve for several accounts of one shard, each decided by itself, in order.
+  KEYS   1 ledger, 2 config of the shard; then per item: state, holds, store 0, store 1 (lib/item_keys)
+  ARGV   1 generation  8 raw bytes
+         2 count       of items; then per item:
+         +1 account, +2 path, +3 field 'h<hold id>[/<path>]', +4 amount, +5 floor, +6 ttl_ms, +7 flags, +8 label,
+         +9 metadata as in reserve
+  Reply  per item the reply of reserve
+  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED ACCOUNT_UNKNOWN
+         TOO_MANY_HOLDS CAP_REACHED INSUFFICIENT_CREDITS
+  Rule   a refused item does not stop the others
+  Entry  HOLD per item   Cost O(items x log holds); at most 100 are sent
+]]
+--- @replace lib/keys lib/item_keys
+--- @include lib/clock
+local replies, key_at, arg_at = {}, 2, 2
+for item = 1, tonumber(ARGV[2]) do
+  --- @include lib/item_keys
+  local asked_amount, asked_floor, asked_ttl_ms = ARGV[arg_at + 4], ARGV[arg_at + 5], ARGV[arg_at + 6]
+  local flags, label, metadata = tonumber(ARGV[arg_at + 7]), ARGV[arg_at + 8], ARGV[arg_at + 9]
+  --- @include lib/admit
+  replies[item] = reply
+  key_at, arg_at = key_at + 4, arg_at + 9
+end
+return replies
