@@ -8,6 +8,7 @@ from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
 from ducto_redis.manager_base import ManagerBase
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult
 from ducto_redis.money import Amount
+from ducto_redis.sweeper import Sweeper
 from ducto_redis.work_models import (
     ChargeItem,
     HoldListResult,
@@ -117,3 +118,7 @@ class ManagedWork(ManagerBase):
     def sweep(self, limit: int = 1000) -> SweepResult:
         """Frees expired holds that nobody touches; bounds ledgers that nobody drains. See ``RedisStore.sweep``."""
         return self._done(self.store.sweep(limit))
+
+    def start_sweeper(self, every: float = 60, limit: int = 1000) -> Sweeper:
+        """Sweeps in the background until the store is closed. See ``RedisStore.start_sweeper``."""
+        return self.store.start_sweeper(every, limit)

@@ -14,6 +14,7 @@ from ducto_redis.drivers import sync
 from ducto_redis.events import CreditEventEmitter
 from ducto_redis.ids import new_id
 from ducto_redis.models import KeyReuse, LateSettlement, OverCap, Result
+from ducto_redis.sweeper import Sweeper
 from ducto_redis.work_models import ChargeItem
 
 if TYPE_CHECKING:
@@ -52,10 +53,14 @@ class StoreBase:
         self._late_settlement: LateSettlement = late_settlement
         self._on_key_reuse: KeyReuse = on_key_reuse
         self._sweep_cursor = 0
+        self._sweeper: Sweeper | None = None
         self.emitter: Final = emitter or CreditEventEmitter()
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Stops the background sweep and closes the connections."""
+        if self._sweeper is not None:
+            self._sweeper.stop()
+            self._sweeper = None
         self._driver.close()
 
     def _told(self, result: R) -> R:

@@ -28,12 +28,11 @@ WORDS = {
         "The asyncio store: credits, holds and caps on a Redis server. It belongs to the loop that first uses it.",
     "synchronous": "asyncio",
     "A redis-py client": "A redis.asyncio client",
-    "ThreadSweeper": "TaskSweeper",
     "ducto_redis.sweeper": "ducto_redis.aio.sweeper",
 }  # fmt: skip
 AWAITED = (
     r"self\._run\(", r"self\._run_many\(", r"self\._driver\.run_flow\(", r"self\._driver\.close\(",
-    r"self\._told\(", r"self\._done\(", r"self\.store\.\w+\(", r"self\.close\(", r"self\._done_many\(",
+    r"self\._told\(", r"self\._done\(", r"self\.store\.(?!start_sweeper)\w+\(", r"self\.close\(", r"self\._done_many\(",
     r"self\._sweeper\.stop\(",
 )  # fmt: skip
 PLAIN = ("__init__", "from_url", "start_sweeper")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ducto_redis.aio.manager_base import AsyncManagerBase
+from ducto_redis.aio.sweeper import Sweeper
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult
 from ducto_redis.money import Amount
@@ -119,3 +120,7 @@ class AsyncManagedWork(AsyncManagerBase):
     async def sweep(self, limit: int = 1000) -> SweepResult:
         """Frees expired holds that nobody touches; bounds ledgers that nobody drains. See ``RedisStore.sweep``."""
         return await self._done(await self.store.sweep(limit))
+
+    def start_sweeper(self, every: float = 60, limit: int = 1000) -> Sweeper:
+        """Sweeps in the background until the store is closed. See ``RedisStore.start_sweeper``."""
+        return self.store.start_sweeper(every, limit)

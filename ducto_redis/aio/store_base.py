@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
+from ducto_redis.aio.sweeper import Sweeper
 from ducto_redis.core import flows
 from ducto_redis.core.keys import DEFAULT_NAMESPACE
 from ducto_redis.core.outcomes import check_key
@@ -52,10 +53,14 @@ class AsyncStoreBase:
         self._late_settlement: LateSettlement = late_settlement
         self._on_key_reuse: KeyReuse = on_key_reuse
         self._sweep_cursor = 0
+        self._sweeper: Sweeper | None = None
         self.emitter: Final = emitter or CreditEventEmitter()
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Stops the background sweep and closes the connections."""
+        if self._sweeper is not None:
+            await self._sweeper.stop()
+            self._sweeper = None
         await self._driver.close()
 
     async def _told(self, result: R) -> R:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from ducto_redis.aio.store_base import AsyncStoreBase
+from ducto_redis.aio.sweeper import Sweeper
 from ducto_redis.core import holding, operations, resolving, sweeping
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
 from ducto_redis.ids import new_id
@@ -148,3 +150,17 @@ class AsyncWorkOperations(AsyncStoreBase):
         flow = sweeping.sweep(self._space, self._sweep_cursor, limit)
         result, self._sweep_cursor = await self._driver.run_flow(flow)
         return result
+
+    def start_sweeper(self, every: float = 60, limit: int = 1000) -> Sweeper:
+        """Sweeps in the background until the store is closed; started again, the one before is told.
+
+        Args:
+            every: Seconds between two sweeps.
+            limit: That of ``sweep``.
+
+        Returns:
+            The sweeper: ``sweeps``, ``freed``, ``last_error``, ``running``, ``stop()``.
+        """
+        if self._sweeper is None or not self._sweeper.running:
+            self._sweeper = Sweeper(partial(self.sweep, limit), every)
+        return self._sweeper
