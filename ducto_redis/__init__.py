@@ -3,6 +3,7 @@
 from ducto_redis.aio.manager import AsyncCreditManager
 from ducto_redis.aio.store import AsyncRedisStore
 from ducto_redis.codes import Code
+from ducto_redis.drivers.retrying import RetryPolicy
 from ducto_redis.errors import (
     AccountUnknownError,
     AuthenticationFailed,
@@ -108,6 +109,7 @@ __all__ = [
     "ReleaseResult",
     "ReserveItem",
     "ResolveResult",
+    "RetryPolicy",
     "SchemaNewer",
     "ScriptFailed",
     "ServerTooOld",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ducto_redis.codes import Code
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ducto_redis.models import Result
 
 
@@ -95,12 +97,31 @@ class OutcomeUnknown(StoreError):
     Attributes:
         user_id: The account of the operation, or None.
         op_id: The id under which a repetition executes at most once, or None.
+        operation: The operation's name, or None.
+        resolver: What ``resolve`` calls; the store that raised it puts it there.
     """
 
-    def __init__(self, message: str, *, user_id: str | None = None, op_id: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, user_id: str | None = None, op_id: str | None = None, operation: str | None = None
+    ) -> None:
         super().__init__(message)
         self.user_id = user_id
         self.op_id = op_id
+        self.operation = operation
+        self.resolver: Callable[[], Any] | None = None
+
+    def resolve(self) -> Any:
+        """Asks the store whether it was executed; if it was not, it never will be. Awaitable on an asyncio store.
+
+        Returns:
+            The store's ``ResolveResult``.
+
+        Raises:
+            ConfigError: The operation cannot be resolved: it has no id, or is not of a store.
+        """
+        if self.resolver is None:
+            raise ConfigError("this operation cannot be resolved: it changes nothing, or is one of many")
+        return self.resolver()
 
 
 class IdempotencyConflict(StoreError):

@@ -49,6 +49,8 @@ class RedisStore(WorkOperations):
         emitter: Receives every event beside the results.
         over_cap: What settling more than a strict hold does at deny caps: "clamp" the charge, or "record" passing them.
         late_settlement: Whether settling a hold that expired is a "reject" or a "bill".
+        retry: How long a call is sent again, under its operation id, when the server is away or a reply is lost; None
+            takes 10 seconds.
         on_key_reuse: A key sent again with other parameters is a "flag" on the result, or "raise" IdempotencyConflict.
 
     Raises:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, 
 
 from ducto_redis.core import flows
 from ducto_redis.core.keys import DEFAULT_NAMESPACE
-from ducto_redis.core.outcomes import check_key
+from ducto_redis.core.outcomes import check_key, resolver_of
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Answer, Call, Flow
 from ducto_redis.drivers import sync
+from ducto_redis.drivers.retrying import RetryPolicy
+from ducto_redis.errors import OutcomeUnknown
 from ducto_redis.events import CreditEventEmitter
 from ducto_redis.ids import new_id
 from ducto_redis.models import KeyReuse, LateSettlement, OverCap, Result
@@ -27,6 +29,8 @@ P = ParamSpec("P")
 
 class Driver(Protocol):
     """What a store needs of a driver."""
+
+    policy: RetryPolicy
 
     def run_flow(self, flow: Flow[T]) -> T: ...  # noqa: D102 - see the drivers
     def close(self) -> None: ...  # noqa: D102
@@ -46,8 +50,11 @@ class StoreBase:
         over_cap: OverCap = "clamp",
         late_settlement: LateSettlement = "reject",
         on_key_reuse: KeyReuse = "flag",
+        retry: RetryPolicy | None = None,
     ) -> None:
-        self._driver: Driver = client if hasattr(client, "run_flow") else sync.SyncDriver(client)
+        self._driver: Driver = sync.driver_of(client)
+        if retry is not None:
+            self._driver.policy = retry
         self._space = Space(namespace, precision, shards)
         self._over_cap: OverCap = over_cap
         self._late_settlement: LateSettlement = late_settlement
@@ -71,7 +78,12 @@ class StoreBase:
     def _run(
         self, build: Callable[Concatenate[Space, P], Call[R] | Answer[R]], *args: P.args, **options: P.kwargs
     ) -> R:
-        return self._told(self._driver.run_flow(flows.operate(self._space, build, *args, **options)))
+        try:
+            result = self._driver.run_flow(flows.operate(self._space, build, *args, **options))
+        except OutcomeUnknown as error:
+            error.resolver = resolver_of(self, error)
+            raise
+        return self._told(result)
 
     def _run_many(self, script: str, items: Sequence[ChargeItem]) -> list[Any]:
         op_ids = [item.idempotency_key or new_id() for item in items]

@@ -24,6 +24,7 @@ WORDS = {
     "from ducto_redis.drivers import sync": "from ducto_redis.drivers import asyncio",
     "sync.SyncDriver": "asyncio.AsyncDriver",
     "sync.connect": "asyncio.connect",
+    "sync.driver_of": "asyncio.driver_of",
     "The synchronous store: credits, holds and caps on a Redis server. Thread-safe and fork-safe.":
         "The asyncio store: credits, holds and caps on a Redis server. It belongs to the loop that first uses it.",
     "synchronous": "asyncio",

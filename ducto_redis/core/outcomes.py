@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from ducto_redis.codes import Code
-from ducto_redis.errors import IdempotencyConflict, error_for
+from ducto_redis.core.resolving import LETTERS
+from ducto_redis.errors import IdempotencyConflict, OutcomeUnknown, error_for
 from ducto_redis.models import CapCheckResult, CapListResult, KeyReuse, ReleaseResult, Result
 from ducto_redis.work_models import ResolveResult
 
@@ -24,6 +27,13 @@ def check_key(result: R, on_key_reuse: KeyReuse) -> R:
     if on_key_reuse == "raise" and getattr(result, "key_reused", False):
         raise IdempotencyConflict("the idempotency key was used before with other parameters", result=result)
     return result
+
+
+def resolver_of(store: Any, error: OutcomeUnknown) -> Callable[[], Any] | None:
+    """What ``error.resolve()`` calls: the store's ``resolve`` of that operation; None where none can be asked for."""
+    if error.user_id is None or error.op_id is None or error.operation not in LETTERS:
+        return None
+    return partial(store.resolve, error.user_id, error.op_id, error.operation)
 
 
 def check(result: R) -> R:

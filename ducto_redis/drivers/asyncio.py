@@ -20,7 +20,8 @@ from ducto_redis.core.scripts import ScriptSet
 from ducto_redis.core.steps import Batch, Call, Flow, Scan, ServerVersion, Step
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import adrive
-from ducto_redis.drivers.replies import command_of, read_replies, scan_command, scanned, version_in
+from ducto_redis.drivers.replies import LOADS, Waits, command_of, read_replies, scan_command, scanned, version_in
+from ducto_redis.drivers.retrying import DEFAULT_POLICY, ENDING, PASSING, Attempts, own_reply
 from ducto_redis.drivers.urls import connect_options
 from ducto_redis.errors import ConfigError
 
@@ -66,12 +67,23 @@ async def send(connection: Any, packed: Any) -> None:
     _raise_if_cancelled(before)
 
 
+def driver_of(client: Any) -> Any:
+    """The driver for what a store was given: a redis.asyncio client, or a driver, which is taken as it is."""
+    return client if hasattr(client, "run_flow") else AsyncDriver(client)
+
+
 class AsyncDriver:
     """Runs calls and flows on a server; the arguments are those of ``SyncDriver``, the client is redis.asyncio's."""
 
     def __init__(
-        self, client: redis.asyncio.Redis, scripts: ScriptSet | None = None, stamp: Callable[[], int] | None = None
+        self,
+        client: redis.asyncio.Redis,
+        scripts: ScriptSet | None = None,
+        stamp: Callable[[], int] | None = None,
+        waits: Waits | None = None,
     ) -> None:
+        self.policy = DEFAULT_POLICY
+        self._waits = waits or Waits(asyncio.sleep)
         self._client = client
         self._pool: Any = client.connection_pool  # redis-py's annotations of pools and connections are partial
         self._scripts = scripts or ScriptSet()
@@ -85,7 +97,7 @@ class AsyncDriver:
             ConfigError: Another event loop has used this driver before.
         """
         self._claim_loop()
-        return await adrive(flow, self._step)
+        return await adrive(flow, self._persist)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -99,13 +111,28 @@ class AsyncDriver:
             msg = "this store belongs to another event loop; make one store per loop"
             raise ConfigError(msg)
 
-    async def _step(self, step: Step) -> Any:
+    async def _persist(self, step: Step) -> Any:
+        """Attempts a step until it is done, fails for good, or the policy's deadline is over."""
+        attempts: Attempts | None = None
+        while True:
+            try:
+                return await self._step(step, resent=attempts is not None and attempts.unknown)
+            except PASSING as error:
+                attempts = attempts or Attempts(self.policy, step, self._waits.now_s())
+                delay_s = attempts.delay_s(error, self._waits.now_s(), self._waits.chance())
+                await self._waits.sleep(delay_s)
+            except ENDING as error:
+                if attempts is None or not attempts.unknown:
+                    raise
+                raise attempts.final(error) from error
+
+    async def _step(self, step: Step, *, resent: bool = False) -> Any:
         if isinstance(step, Call):
             async with self._connection(step) as connection:
                 reply = await self._evaluate(connection, step)
-            return step.parse(reply)
+            return step.parse(own_reply(step.script, reply) if resent else reply)
         if isinstance(step, Batch):
-            return await self._run_batch(step)
+            return await self._run_batch(step, resent=resent)
         if isinstance(step, Scan):
             async with self._connection(None) as connection:
                 return scanned(await self._exchange(connection, *scan_command(step)))
@@ -116,11 +143,11 @@ class AsyncDriver:
             except ResponseError:
                 return ""
 
-    async def _run_batch(self, batch: Batch) -> list[Any]:
+    async def _run_batch(self, batch: Batch, *, resent: bool) -> list[Any]:
         if not batch.calls:
             return []
         async with self._connection(batch.calls[0]) as connection:
-            # NOSCRIPT cannot be mended inside a pipeline: the first call alone loads the script.
+            # The first call alone usually loads the script that all of them run.
             first = await self._evaluate(connection, batch.calls[0])
             rest = batch.calls[1:]
             commands = [command_of(call, self._scripts[call.script], self._stamp) for call in rest]
@@ -131,16 +158,20 @@ class AsyncDriver:
                     replies.append(await connection.read_response(disable_decoding=True))
                 except ResponseError as error:  # the replies behind it are still to be read
                     replies.append(error)
-        return read_replies(batch.calls, replies)
+            for at, reply in enumerate(replies):
+                if isinstance(reply, NoScriptError):
+                    replies[at] = await self._evaluate(connection, batch.calls[at])
+        return read_replies(batch.calls, replies, resent=resent)
 
     async def _evaluate(self, connection: Any, call: Call[Any]) -> Any:
         script = self._scripts[call.script]
         command = command_of(call, script, self._stamp)
-        try:
-            return await self._exchange(connection, *command)
-        except NoScriptError:
-            await self._exchange(connection, "SCRIPT", "LOAD", script.text)
-            return await self._exchange(connection, *command)
+        for _ in range(LOADS):
+            try:
+                return await self._exchange(connection, *command)
+            except NoScriptError:
+                await self._exchange(connection, "SCRIPT", "LOAD", script.text)
+        return await self._exchange(connection, *command)
 
     @staticmethod
     async def _exchange(connection: Any, *command: Any) -> Any:

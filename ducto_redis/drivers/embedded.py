@@ -18,6 +18,7 @@ from ducto_redis.core.steps import Batch, Call, Flow, Scan, Step
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import drive
 from ducto_redis.drivers.replies import command_of
+from ducto_redis.drivers.retrying import DEFAULT_POLICY
 from ducto_redis.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class EmbeddedDriver:
         variants: Mapping[str, str] | None = None,
         stamp: Callable[[], int] | None = None,
     ) -> None:
+        self.policy = DEFAULT_POLICY  # nothing is ever lost on the way
         self._client: Any = client  # fakeredis leaves the commands untyped
         self._scripts = ScriptSet({**PORTABLE_STRUCT, **(variants or {})}, shebang=False)
         self._stamp = stamp
@@ -114,6 +116,7 @@ class AsyncEmbeddedDriver:
 
     def __init__(self, inner: EmbeddedDriver) -> None:
         self._inner = inner
+        self.policy = inner.policy
 
     async def run_flow(self, flow: Flow[T]) -> T:
         """Runs a flow to its end."""

@@ -55,6 +55,7 @@ def translate(error: BaseException, call: Call[object] | None, *, sent: bool) ->
                 f"{name}was sent and no reply came back ({error}); it may have been executed",
                 user_id=call.user_id,
                 op_id=call.op_id,
+                operation=call.script,
             )
         return StoreUnavailable(f"the server cannot be reached: {error}")
     return _of_response(str(error), name) if isinstance(error, redis_errors.ResponseError) else None

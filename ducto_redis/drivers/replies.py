@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import random
 import re
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import NoPermissionError, ResponseError
 
 from ducto_redis.core.scripts import Script
 from ducto_redis.core.steps import Call, Scan
 from ducto_redis.drivers.failures import raise_ours
+from ducto_redis.drivers.retrying import own_reply
+
+#: How often a script is loaded for one call: SCRIPT FLUSH may come in between, but not for ever.
+LOADS = 3
+
+
+class Waits(NamedTuple):
+    """How a driver waits between attempts, and the time and chance it goes by."""
+
+    sleep: Callable[[float], Any]
+    now_s: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = random.random
+
 
 _VERSION = re.compile(rb"^redis_version:([0-9.]+)", re.MULTILINE)
 
@@ -45,9 +60,10 @@ def read_version(ask: Callable[[], bytes]) -> str:
         return ""
 
 
-def read_replies(calls: Sequence[Call[Any]], replies: Sequence[Any]) -> list[Any]:
+def read_replies(calls: Sequence[Call[Any]], replies: Sequence[Any], *, resent: bool) -> list[Any]:
     """The results of a batch; the first error among its replies is raised once all of them were read."""
     for call, reply in zip(calls, replies, strict=True):
         if isinstance(reply, Exception):
             raise_ours(reply, call, sent=True)
-    return [call.parse(reply) for call, reply in zip(calls, replies, strict=True)]
+    pairs = zip(calls, replies, strict=True)
+    return [call.parse(own_reply(call.script, reply) if resent else reply) for call, reply in pairs]

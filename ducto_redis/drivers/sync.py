@@ -6,6 +6,7 @@ and writing on the connection also tells what was sent from what was not. Thread
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -18,7 +19,8 @@ from ducto_redis.core.scripts import ScriptSet
 from ducto_redis.core.steps import Batch, Call, Flow, Scan, ServerVersion, Step
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import drive
-from ducto_redis.drivers.replies import command_of, read_replies, read_version, scan_command, scanned
+from ducto_redis.drivers.replies import LOADS, Waits, command_of, read_replies, read_version, scan_command, scanned
+from ducto_redis.drivers.retrying import DEFAULT_POLICY, ENDING, PASSING, Attempts, own_reply
 from ducto_redis.drivers.urls import connect_options
 from ducto_redis.errors import ConfigError
 
@@ -38,6 +40,11 @@ def connect(url: str) -> redis.Redis:
         raise ConfigError(msg) from cause
 
 
+def driver_of(client: Any) -> Any:
+    """The driver for what a store was given: a redis-py client, or a driver, which is taken as it is."""
+    return client if hasattr(client, "run_flow") else SyncDriver(client)
+
+
 class SyncDriver:
     """Runs calls and flows on a server.
 
@@ -45,11 +52,21 @@ class SyncDriver:
         client: A redis-py client; its pool is used, its retries are not.
         scripts: The scripts to run.
         stamp: Appends injected time to every call (tests only; needs scripts with the injected clock).
+        waits: How it waits between attempts, and what time and chance it goes by (tests only).
+
+    Attributes:
+        policy: How long a call is sent again when the server is away or a reply is lost.
     """
 
     def __init__(
-        self, client: redis.Redis, scripts: ScriptSet | None = None, stamp: Callable[[], int] | None = None
+        self,
+        client: redis.Redis,
+        scripts: ScriptSet | None = None,
+        stamp: Callable[[], int] | None = None,
+        waits: Waits | None = None,
     ) -> None:
+        self.policy = DEFAULT_POLICY
+        self._waits = waits or Waits(time.sleep)
         self._client = client
         self._pool: Any = client.connection_pool  # redis-py's annotations of pools and connections are partial
         self._scripts = scripts or ScriptSet()
@@ -57,19 +74,34 @@ class SyncDriver:
 
     def run_flow(self, flow: Flow[T]) -> T:
         """Runs a flow to its end."""
-        return drive(flow, self._step)
+        return drive(flow, self._persist)
 
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
 
-    def _step(self, step: Step) -> Any:
+    def _persist(self, step: Step) -> Any:
+        """Attempts a step until it is done, fails for good, or the policy's deadline is over."""
+        attempts: Attempts | None = None
+        while True:
+            try:
+                return self._step(step, resent=attempts is not None and attempts.unknown)
+            except PASSING as error:
+                attempts = attempts or Attempts(self.policy, step, self._waits.now_s())
+                delay_s = attempts.delay_s(error, self._waits.now_s(), self._waits.chance())
+                self._waits.sleep(delay_s)
+            except ENDING as error:
+                if attempts is None or not attempts.unknown:
+                    raise
+                raise attempts.final(error) from error
+
+    def _step(self, step: Step, *, resent: bool = False) -> Any:
         if isinstance(step, Call):
             with self._connection(step) as connection:
                 reply = self._evaluate(connection, step)
-            return step.parse(reply)
+            return step.parse(own_reply(step.script, reply) if resent else reply)
         if isinstance(step, Batch):
-            return self._run_batch(step)
+            return self._run_batch(step, resent=resent)
         if isinstance(step, Scan):
             with self._connection(None) as connection:
                 return scanned(self._exchange(connection, *scan_command(step)))
@@ -77,11 +109,11 @@ class SyncDriver:
         with self._connection(None) as connection:
             return read_version(lambda: self._exchange(connection, "INFO", "server"))
 
-    def _run_batch(self, batch: Batch) -> list[Any]:
+    def _run_batch(self, batch: Batch, *, resent: bool) -> list[Any]:
         if not batch.calls:
             return []
         with self._connection(batch.calls[0]) as connection:
-            # NOSCRIPT cannot be mended inside a pipeline: the first call alone loads the script.
+            # The first call alone usually loads the script that all of them run.
             first = self._evaluate(connection, batch.calls[0])
             rest = batch.calls[1:]
             commands = [command_of(call, self._scripts[call.script], self._stamp) for call in rest]
@@ -92,16 +124,20 @@ class SyncDriver:
                     replies.append(connection.read_response(disable_decoding=True))
                 except redis.exceptions.ResponseError as error:  # the replies behind it are still to be read
                     replies.append(error)
-        return read_replies(batch.calls, replies)
+            for at, reply in enumerate(replies):
+                if isinstance(reply, redis.exceptions.NoScriptError):
+                    replies[at] = self._evaluate(connection, batch.calls[at])
+        return read_replies(batch.calls, replies, resent=resent)
 
     def _evaluate(self, connection: Any, call: Call[Any]) -> Any:
         script = self._scripts[call.script]
         command = command_of(call, script, self._stamp)
-        try:
-            return self._exchange(connection, *command)
-        except redis.exceptions.NoScriptError:
-            self._exchange(connection, "SCRIPT", "LOAD", script.text)
-            return self._exchange(connection, *command)
+        for _ in range(LOADS):
+            try:
+                return self._exchange(connection, *command)
+            except redis.exceptions.NoScriptError:
+                self._exchange(connection, "SCRIPT", "LOAD", script.text)
+        return self._exchange(connection, *command)
 
     @staticmethod
     def _exchange(connection: Any, *command: Any) -> Any:

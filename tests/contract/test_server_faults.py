@@ -17,6 +17,7 @@ from ducto_redis import (
     MemoryStore,
     OutcomeUnknown,
     RedisStore,
+    RetryPolicy,
     ScriptFailed,
     ServerTooOld,
     StoreUnavailable,
@@ -24,16 +25,16 @@ from ducto_redis import (
 
 
 def attempts(url, act):
-    """Runs an act with a sync and an asyncio store, giving what each raised."""
-    raised = []
-    with RedisStore.from_url(url) as store:
+    """Runs an act, attempted once, with a sync and an asyncio store, giving what each raised."""
+    raised, once = [], RetryPolicy(deadline_s=0)
+    with RedisStore.from_url(url, retry=once) as store:
         try:
             act(store)
         except Exception as error:
             raised.append(error)
 
     async def later():
-        async with AsyncRedisStore.from_url(url) as face:
+        async with AsyncRedisStore.from_url(url, retry=once) as face:
             await act(face)
 
     try:
