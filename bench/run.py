@@ -49,8 +49,8 @@ Growth of `used_memory`; how it is weighed is told in `bench/results/layout.md`.
 
 FLAT = """\
 Accounts with two caps live through days of an injected clock; each day every one is charged, holds or settles at
-random, some holds expire, and the ledger is drained. Compared are the medians of the first and the last tenth of the
-days."""
+random, some holds expire, and the ledger is drained. Compared are the means of the first and the last quarter of
+the days."""
 
 Part = tuple[str, str, Callable[[], list[Figure]]]
 
