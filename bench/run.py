@@ -37,7 +37,8 @@ pipelines of 64, as is the bare script: one HMGET of 10 fields and one HSET of 6
 caps, balance, operation id, ledger entry; without a rate limit, which comes later."""
 
 ACCOUNTS = """\
-Random accounts of many, beside a second server with few. All are copies of one account with two caps and a record."""
+Random accounts of many, beside a second server with few. All are copies of one account with two caps and a record.
+The control tells what the machine's memory adds to any script that meets another key each time."""
 
 CALLERS = """\
 One call after the other over a unix socket, in blocks of 100 that take turns, results as models. Beside the bare script

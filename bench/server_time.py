@@ -108,19 +108,22 @@ def measure_many_accounts(size: Size) -> list[Figure]:
     with running_server() as small_server, running_server() as large_server:
         subjects = {"few": Subject(small_server), "many": Subject(large_server)}
         names = {"few": subjects["few"].accounts(size.calls), "many": subjects["many"].accounts(size.accounts)}
+        bare = {"few": Bare(small_server, size.calls), "many": Bare(large_server, size.accounts)}
 
         def turn(tag: str, times: Times) -> None:
             subject, some = subjects[tag], random.sample(names[tag], size.calls)
+            times[f"bare {tag}"].append(bare[tag].time(random.sample(bare[tag].keys, size.calls)))
             hold_and_settle(subject, some, f" {tag}", times)
             for row in _ready(subject, some[0], partial(charge, subject, some, f"full charge {tag}")):
                 row(times)
 
-        for subject in subjects.values():
-            flush_scripts(subject.client, subject)
+        for tag, subject in subjects.items():
+            flush_scripts(subject.client, subject, bare[tag])
         times = take_turns([partial(turn, tag) for tag in subjects], size.repetitions)
     what = f"with {size.accounts:,} accounts / with {size.calls:,}"
     names_of_rows = ("full charge", "reserve", "settle")
     rows = [("S3", f"{name} {what}", f"{name} many", f"{name} few", 1.15) for name in names_of_rows]
+    rows.append(("", f"control: bare {what.replace('accounts', 'hashes')}", "bare many", "bare few", None))
     return figures_of(times, size.calls, rows)
 
 
