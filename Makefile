@@ -1,11 +1,11 @@
 # The commands of this project; `make` alone lists them. Each sets up what it needs (scripts/setup.sh).
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports unit bench clean
+.PHONY: help setup demo test lint types imports unit bench bench-layout clean
 BIN := .venv/bin
 WORKERS ?= 2
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .venv/.ready: pyproject.toml scripts/setup.sh
 	@bash scripts/setup.sh
@@ -32,7 +32,11 @@ imports: setup
 unit: setup
 	$(BIN)/pytest -n $(WORKERS) -q
 
-bench: setup  ## the measurements behind the layout of the data
+# QUICK=1: under two minutes; ARGS="--accounts 1000000 --periods 10000000": the full counts.
+bench: setup  ## the goals of speed and memory, measured; QUICK=1 for less
+	$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(ARGS)
+
+bench-layout: setup  ## the measurements behind the layout of the data
 	$(BIN)/python bench/layout.py
 
 clean:  ## removes the virtual environment and caches

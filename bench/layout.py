@@ -1,7 +1,7 @@
 """Measures what the layout of the data costs in server time and memory, beside the layouts that were not chosen.
 
-Run ``.venv/bin/python bench/layout.py`` (or ``make bench``). It starts a redis-server of its own, prints its tables and
-writes them to ``bench/results/layout.md``. Only ratios within one run are to be trusted; machines differ and are noisy.
+Run ``.venv/bin/python bench/layout.py`` (or ``make bench-layout``). It starts a redis-server of its own, prints its
+tables and writes them to ``bench/results/layout.md``. Only ratios within one run are to be trusted.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ _LITERAL = re.compile(r"-?\d+|(?:KEYS|ARGV)\[\d\]|'[^']*'")
 _STRINGS = re.compile(r"('[^'\n]*')")
 _NAME = re.compile(r"(?<![\w.])[A-Z][A-Z0-9_]*\b")
 _JOINED = re.compile(r"'([^'\n]*)' \.\. '([^'\n]*)'")
+_FUNCTION = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
 _SHEBANG = "#!lua"
 
 # A local is read in a tenth of the time of a global, and each of these is read many times in a run.
@@ -130,13 +131,22 @@ def _fold_constants(lines: list[str]) -> str:
     return _JOINED.sub(r"'\1\2'", "".join(parts))
 
 
+def _without_unused_functions(text: str) -> str:
+    """Leaves out functions that nothing calls: their closure would be made at every run all the same."""
+
+    def kept(function: re.Match[str]) -> str:
+        return function[0] if len(re.findall(rf"\b{function[1]}\b", text)) > 1 else ""
+
+    return _FUNCTION.sub(kept, text)
+
+
 @cache
 def _build(name: str, variants: tuple[tuple[str, str], ...], shebang: bool) -> Script:
     lines = expand(name, dict(variants))
     if not lines[0].startswith(_SHEBANG):
         msg = f"lua/{name}.lua must start with {_SHEBANG}"
         raise ValueError(msg)
-    body = f"{_LOCALS}\n{_fold_constants(_without_comments(lines[1:]))}"
+    body = f"{_LOCALS}\n{_without_unused_functions(_fold_constants(_without_comments(lines[1:])))}"
     text = (f"{lines[0]}\n{body}" if shebang else body).encode()
     return Script(name, text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode())
 

@@ -69,9 +69,12 @@ if dirty or freed then
     redis.call('UNLINK', dropped)
   end
 
-  local packed_root = struct.pack(ROOT_FORMAT, unpack(root))
+  local packed_root = struct.pack(ROOT_FORMAT, root[1], root[2], root[3], root[4], root[5], root[6], root[7], root[8])
   if #levels == 1 and dirty == levels and not (freed or extra_field or others) then
-    redis.call('HSET', STATE, 'r', packed_root, 'n', struct.pack(NODE_FORMAT, unpack(nodes[''], 1, OPEN_HOLDS)))
+    -- Written out: unpack() is a call that costs more than thirteen look-ups.
+    local n = nodes['']
+    redis.call('HSET', STATE, 'r', packed_root, 'n', struct.pack(NODE_FORMAT, n[1], n[2], n[3], n[4], n[5], n[6], n[7],
+      n[8], n[9], n[10], n[11], n[12], n[13]))
   else
     local fields = { 'r', packed_root }
     for _, paths in ipairs({ freed and freed.paths or {}, dirty or {} }) do
