@@ -24,7 +24,7 @@ from subjects import (
     take_turns,
 )
 
-from ducto_redis import models
+from ducto_redis import ChargeItem
 
 BARE = "bare"
 
@@ -170,7 +170,7 @@ def measure_batches(client: redis.Redis, size: Size, per_batch: int = 100) -> li
 
 
 def _charge_many(subject: Subject, names: Sequence[str], per_batch: int, times: Times) -> None:
-    items = [models.ChargeItem(user_id=name, amount=1) for name in names]
+    items = [ChargeItem(user_id=name, amount=1) for name in names]
     subject.client.config_resetstat()
     for at in range(0, len(items), per_batch):
         results = subject.store.charge_many(items[at : at + per_batch])
