@@ -15,6 +15,7 @@ class Code(IntEnum):
     NAMESPACE_UNKNOWN = 10
     NEEDS_RESTORE = 11
     SCHEMA_NEWER = 12
+    ROLL_NEEDED = 13
     CANCELLED = 20
     LEASE_NOT_FOUND = 21
     LEASE_EXPIRED = 22
@@ -44,6 +45,7 @@ MEANINGS: dict[Code, str] = {
     Code.NAMESPACE_UNKNOWN: "the server knows no such namespace; call setup() or restore it",
     Code.NEEDS_RESTORE: "the server holds another generation of the namespace, or an incomplete one; restore it",
     Code.SCHEMA_NEWER: "the data was written by a newer release; upgrade this client",
+    Code.ROLL_NEEDED: "a zoned cap's period is over; the library computes the present one and sends the call again",
     Code.CANCELLED: "the operation was resolved as never executed",
     Code.LEASE_NOT_FOUND: "there is no such hold on this account, or it was released",
     Code.LEASE_EXPIRED: "the hold expired before it was settled",

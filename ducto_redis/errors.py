@@ -75,6 +75,22 @@ class SchemaNewer(ConfigError):
     code = Code.SCHEMA_NEWER
 
 
+class PeriodsDue(StoreError):
+    """A zoned cap's period is over: the library computes the present one and sends the call again.
+
+    Callers see it only when that did not help several times in a row.
+
+    Attributes:
+        now_ms: The server's time.
+    """
+
+    code = Code.ROLL_NEEDED
+
+    def __init__(self, message: str = "", *, now_ms: int = 0, result: Result | None = None) -> None:
+        super().__init__(message, result=result)
+        self.now_ms = now_ms
+
+
 class PrecisionMismatch(ConfigError):
     """The namespace counts with another number of decimal places than the caller asked for."""
 
@@ -198,6 +214,7 @@ ERROR_OF_CODE: dict[Code, type[CreditError]] = {
     Code.NAMESPACE_UNKNOWN: NamespaceUnknown,
     Code.NEEDS_RESTORE: NeedsRestore,
     Code.SCHEMA_NEWER: SchemaNewer,
+    Code.ROLL_NEEDED: PeriodsDue,
     Code.CANCELLED: CancelledOperationError,
     Code.LEASE_NOT_FOUND: LeaseNotFoundError,
     Code.LEASE_EXPIRED: LeaseExpiredError,

@@ -6,12 +6,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from ducto_redis.events import CreditEvent
 from ducto_redis.money import Amount
-from ducto_redis.periods import CapType
+from ducto_redis.periods import CapType, zone_of
 
+MAX_MODEL_BYTES = 128
 CapAction = Literal["deny", "warn", "notify"]
 BillingMode = Literal["strict", "overdraft", "postpaid"]
 OverCap = Literal["clamp", "record"]
@@ -37,9 +38,11 @@ class SpendCap(BaseModel):
 
     Attributes:
         user_id: The account; a path for a level of a hierarchy.
-        cap_type: The period, "daily" or "monthly" (UTC). Accepted as ``type`` too.
+        cap_type: "hourly", "daily", "weekly" (from Monday), "monthly", "yearly", "total". Accepted as ``type`` too.
         limit: Credits, >= 0. Spend may reach it; with "deny" it never passes it.
         action: "deny" refuses, "warn" and "notify" let pass and report.
+        model: Counts only what is spent on this model, 1 to 128 bytes; None counts everything.
+        timezone: IANA name of the zone whose calendar counts; "total" has none.
     """
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
@@ -48,6 +51,21 @@ class SpendCap(BaseModel):
     cap_type: CapType = Field(default="daily", validation_alias=AliasChoices("cap_type", "type"))
     limit: Credits = Field(default=Decimal(0), ge=0)
     action: CapAction = "deny"
+    model: str | None = None
+    timezone: str = "UTC"
+
+    @field_validator("model")
+    @classmethod
+    def _bounded(cls, model: str | None) -> str | None:
+        if model is not None and not 1 <= len(model.encode("utf-8", "replace")) <= MAX_MODEL_BYTES:
+            raise ValueError(f"a model's name must have 1 to {MAX_MODEL_BYTES} bytes")
+        return model
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, timezone: str) -> str:
+        zone_of(timezone)
+        return timezone or "UTC"
 
     if TYPE_CHECKING:  # what may be passed is wider than what is kept
 
@@ -58,6 +76,8 @@ class SpendCap(BaseModel):
             cap_type: CapType = "daily",
             limit: Amount = 0,
             action: CapAction = "deny",
+            model: str | None = None,
+            timezone: str = "UTC",
             type: CapType = "daily",  # noqa: A002 - ducto's spelling of cap_type
         ) -> None: ...
 
@@ -72,7 +92,10 @@ class CapNotice(BaseModel):
         action: Its action.
         spent: Spend of the current period: before a refused amount, after a charged one.
         held: Admitted holds that count against it.
-        reset_at: When the period ends.
+        reset_at: When the period ends; None for "total".
+        model: The model it counts, or None for all.
+        timezone: The zone whose calendar counts.
+        counted_since: For caps that do not know what was spent before their registration: when that was.
         first: Whether this very charge crossed the limit.
         over_cap: Whether a deny cap was passed by a hold admitted before it was lowered.
     """
@@ -83,7 +106,10 @@ class CapNotice(BaseModel):
     action: CapAction
     spent: Decimal
     held: Decimal
-    reset_at: datetime
+    reset_at: datetime | None
+    model: str | None = None
+    timezone: str = "UTC"
+    counted_since: datetime | None = None
     first: bool = False
     over_cap: bool = False
 
@@ -233,6 +259,7 @@ class CapCheckResult(Result):
         action: Its action when it is breached, else None.
         model: The model it is limited to, or None.
         cap_type: Its period, or None without a cap.
+        timezone: The zone whose calendar counts.
         scope: The account whose cap it is.
         reset_at: When its period ends, or None without a cap.
     """
@@ -244,6 +271,7 @@ class CapCheckResult(Result):
     action: CapAction | None = None
     model: str | None = None
     cap_type: CapType | None = None
+    timezone: str = "UTC"
     scope: str = ""
     reset_at: datetime | None = None
 

@@ -275,16 +275,16 @@ class RedisStore(WorkOperations):
         return self._run(operations.release, user_id, hold)
 
     def set_spend_cap(self, cap: SpendCap) -> CapResult:
-        """Registers a cap, replacing the account's cap of the same period; what was spent in the period stays.
+        """Registers a cap, replacing the account's cap of the same period and model; the period's spend stays.
 
         Raises:
             InvalidAmountError: The limit is out of range.
         """
-        return self._run(operations.set_spend_cap, cap, op_id=new_id())
+        return self._run(operations.set_spend_cap, cap, op_id=new_id(), now_ms=0)
 
-    def remove_spend_cap(self, user_id: str, cap_type: str) -> CapResult:
-        """Removes the account's cap of a period; ``removed`` says whether there was one."""
-        return self._run(operations.remove_spend_cap, user_id, cap_type, op_id=new_id())
+    def remove_spend_cap(self, user_id: str, cap_type: str, model: str | None = None) -> CapResult:
+        """Removes the account's cap of a period, of one model or of all; ``removed`` says whether there was one."""
+        return self._run(operations.remove_spend_cap, user_id, cap_type, model, op_id=new_id())
 
     def list_spend_caps(self, user_id: str) -> CapListResult:
         """The account's own caps with their present spend, in the order of their registration."""
@@ -295,7 +295,7 @@ class RedisStore(WorkOperations):
 
         Args:
             user_id: The account.
-            model: Must be None in this release.
+            model: Looks at the caps of this model too; None only at those of all models.
             amount: Credits that one asks for; None asks whether anything more may be spent.
 
         Returns:

@@ -8,7 +8,7 @@
                        to open the account, nothing is done when there is one
          7 detail      for the ledger entry: length and text of the type, then metadata
   Reply  {code, now_ms, repetition, balance, amount, lifetime_purchased, transaction_id}; balance after
-  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED
+  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
   Entry  GRANT   Cost O(levels)
 ]]
 --- @include lib/keys

@@ -5,7 +5,7 @@
          2 count       of items; then per item:
          +1 account, +2 path, +3 field 'd<op id>[/<path>]', +4 terms, +5 label, +6 metadata as in deduct
   Reply  per item the reply of deduct
-  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED ACCOUNT_UNKNOWN CAP_REACHED
+  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED ACCOUNT_UNKNOWN CAP_REACHED
          INSUFFICIENT_CREDITS
   Rule   a refused item does not stop the others
   Entry  CHARGE per item   Cost O(items); at most 100 are sent

@@ -6,7 +6,7 @@
          5 asked       units, >= 0
          6 metadata    for the ledger entry only
   Reply  {code, now_ms, repetition, balance, charged, asked, held_amount, transaction_id, notes}; balance after
-  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED LEASE_NOT_FOUND
+  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED LEASE_NOT_FOUND
          LEASE_EXPIRED CAP_REACHED INSUFFICIENT_CREDITS
   Rule   gated like an admission, the hold's own (admitted) part counted as spendable; never charges part (SPEC 3).
   Entry  SETTLE, or RELEASE when refused   Cost O(levels x caps + log holds)

@@ -7,7 +7,8 @@
          6 amount      units to add, >= 0; 0 only moves the expiry
          7 ttl_ms      from now on, 1000 to 604800000, or 0 to leave the expiry; it never moves back
   Reply  {code, now_ms, repetition, balance, held, amount, expires_ms, notes}; amount the hold's, after the addition
-  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED LEASE_NOT_FOUND
+  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
+         LEASE_NOT_FOUND
          LEASE_EXPIRED CAP_REACHED INSUFFICIENT_CREDITS
   Rule   the addition is bound by the hold's own floor, and by the caps when the hold was admitted against them.
   Entry  EXTEND   Refused, the hold stays as it is.   Cost O(levels x caps + log holds)
@@ -66,6 +67,10 @@ else
     for i = 1, #levels do
       local node = nodes[levels[i]]
       node[ADMITTED] = node[ADMITTED] + (binding and amount or 0)
+    end
+    if timed and binding then
+      local held_model, more_admitted = own_model, amount
+      --- @inline lib/timed_hold
     end
     root[SEQUENCE] = root[SEQUENCE] + 1
     local also_reference = PATH == '' and also_field or string.sub(also_field, 1, -2 - #PATH)

@@ -2,9 +2,9 @@
 --[[ read_account: the counters and caps of an account and its ancestors; serves every question that changes nothing.
   KEYS   the six of a root (lib/keys)
   ARGV   1-3 common (lib/keys)
-  Reply  {code, now_ms, lifetime_purchased, then per level from the root down: node, caps}; both packed as stored
-         (lib/node, lib/cap), the node rolled to the present; both '' where a level has none
-  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ACCOUNT_UNKNOWN
+  Reply  {code, now_ms, lifetime_purchased, then per level from the root down: node, caps, timed caps}; packed as
+         stored (lib/node, lib/cap, lib/timed), rolled to the present; '' where a level has none
+  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED ACCOUNT_UNKNOWN
   Entry  none of its own; frees expired holds like every script on the root   Cost O(levels)
 ]]
 --- @include lib/keys
@@ -18,9 +18,11 @@ end
 --- @include lib/apply
 local stored = redis.call('HGET', STATE, 'g' .. PATH)
 local reply = { nodes[PATH] and OK or ACCOUNT_UNKNOWN, now_ms, stored and struct.unpack('<i7', stored) or 0 }
+--- @inline lib/timed_write
 for i = 1, #levels do
   local node = nodes[levels[i]]
-  reply[2 + 2 * i] = node and struct.pack(NODE_FORMAT, unpack(node, 1, OPEN_HOLDS)) or ''
-  reply[3 + 2 * i] = caps[levels[i]] or ''
+  reply[1 + 3 * i] = node and struct.pack(NODE_FORMAT, unpack(node, 1, OPEN_HOLDS)) or ''
+  reply[2 + 3 * i] = caps[levels[i]] or ''
+  reply[3 + 3 * i] = timed and timed[levels[i]] and write_timed(timed[levels[i]]) or ''
 end
 return reply

@@ -4,7 +4,7 @@
   ARGV   1-3 common (lib/keys)
          4 limit       how many are listed, 1 to 1000
   Reply  {code, now_ms, total, then per hold: field, record}
-  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ACCOUNT_UNKNOWN
+  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED ACCOUNT_UNKNOWN
   Entry  none of its own; frees expired holds like every script on the root
   Cost   O(open holds of the root), at most 10,000
 ]]

@@ -5,7 +5,7 @@
          4 field       'h<hold id>[/<path>]'
   Reply  {code, now_ms, reason, amount}; reason 0 released (an expired hold too), 1 already_released,
          2 already_settled, 3 not_found
-  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER; CANCELLED is never answered
+  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED; CANCELLED is never answered
   Entry  RELEASE, of amount 0 for an expired hold   Cost O(levels + log holds). Runs when memory is full.
 ]]
 --- @include lib/keys

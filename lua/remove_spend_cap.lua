@@ -1,11 +1,12 @@
 #!lua
---[[ remove_spend_cap: removes a cap of an account; spend goes on being counted.
+--[[ remove_spend_cap: removes a cap of an account; spend of day, month and total goes on being counted.
   KEYS   the six of a root (lib/keys)
   ARGV   1-3 common (lib/keys)
          4 field       'c<op id>[/<path>]'
-         5 kind        position of the counter: 4 daily, 5 monthly
+         5 kind        as in set_spend_cap
+         6 model       '' the cap of all models
   Reply  {code, now_ms, repetition, removed}; removed 1, or 0 when there was no such cap (nothing is written)
-  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED
+  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
   Entry  CAP_REMOVE   Cost O(levels + caps)
 ]]
 --- @include lib/keys
@@ -14,7 +15,8 @@
 --- @include lib/root
 --- @include lib/record
 --- @include lib/ledger
-local kind, deep = tonumber(ARGV[5]), false
+--- @include lib/cap
+local kind, model, deep = tonumber(ARGV[5]), ARGV[6], false
 --- @include lib/load
 if code ~= OK then
   return { code, now_ms, FRESH, 0 }
@@ -23,13 +25,24 @@ end
 --- @include lib/expire
 --- @include lib/find
 --- @include lib/without_cap
-if not record and caps[PATH] and kept_caps ~= caps[PATH] then
+--- @include lib/kept_timed
+if model ~= '' then
+  kept_caps = caps[PATH] or ''
+end
+if not record and caps[PATH] and (found_timed or kept_caps ~= caps[PATH]) then
+  if found_timed then
+    timed[PATH] = kept_items
+    if #kept_items == 0 then
+      kept_caps = string.sub(kept_caps, CAP_BYTES + 1)
+    end
+  end
   extra_field, extra_value = 'c' .. PATH, kept_caps
   root[SEQUENCE] = root[SEQUENCE] + 1
-  entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, CAP_REMOVE, GENERATION, root[SEQUENCE], now_ms, 0,
-    nodes[PATH][BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, kind)
+  entry = struct.pack(ENTRY_FORMAT .. 'BBc0', ENTRY_LAYOUT, CAP_REMOVE, GENERATION, root[SEQUENCE], now_ms, 0,
+    nodes[PATH][BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, kind, #model, model)
   record_head = struct.pack('<B', DONE)
   dirty = levels
 end
 --- @include lib/apply
-return { record and string.byte(record) == TOMBSTONE and CANCELLED or OK, now_ms, record and REPEATED or FRESH, (record or dirty) and 1 or 0 }
+return { record and string.byte(record) == TOMBSTONE and CANCELLED or OK, now_ms, record and REPEATED or FRESH,
+  (record or dirty) and 1 or 0 }

@@ -11,7 +11,8 @@
          9 label       what the client packed of type, model and mode; opaque here, at most 255 bytes
         10 metadata    for the ledger entry only
   Reply  {code, now_ms, repetition, balance, held, amount, expires_ms, notes}; balance and held after the hold
-  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED ACCOUNT_UNKNOWN
+  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
+         ACCOUNT_UNKNOWN
          TOO_MANY_HOLDS CAP_REACHED INSUFFICIENT_CREDITS
   Entry  HOLD   Writes nothing of the decision when refused.   Cost O(levels x caps + log holds)
 ]]

@@ -6,7 +6,8 @@
          +1 account, +2 path, +3 field 'h<hold id>[/<path>]', +4 amount, +5 floor, +6 ttl_ms, +7 flags, +8 label,
          +9 metadata as in reserve
   Reply  per item the reply of reserve
-  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED ACCOUNT_UNKNOWN
+  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
+         ACCOUNT_UNKNOWN
          TOO_MANY_HOLDS CAP_REACHED INSUFFICIENT_CREDITS
   Rule   a refused item does not stop the others
   Entry  HOLD per item   Cost O(items x log holds); at most 100 are sent

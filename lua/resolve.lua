@@ -9,7 +9,7 @@
          7- fields     from the second on
   Reply  {code, now_ms, found, record, balance}; found which field has a record (0: none had, all have tombstones now),
          record as it stands now, balance the account's
-  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER; CANCELLED is what late arrivals are answered
+  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED; CANCELLED is what late arrivals are answered
   Entry  CANCEL for tombstones, RELEASE when a hold is freed   Cost O(fields + levels). Runs when memory is full.
 ]]
 --- @include lib/keys

@@ -1,14 +1,20 @@
 #!lua
---[[ set_spend_cap: registers a cap of an account, replacing the one of the same kind; the period's spend stays.
+--[[ set_spend_cap: registers a cap of an account, replacing the one of the same period and model; the spend stays.
   KEYS   the six of a root (lib/keys)
   ARGV   1-3 common (lib/keys)
          4 field       'c<op id>[/<path>]'
-         5 kind        position of the counter: 4 daily, 5 monthly
+         5 kind        daily, monthly, total: position of the node's counter; hourly, weekly, yearly (lib/timed)
          6 action      0 deny, 1 warn, 2 notify
          7 limit       units, >= 0
+         8 scope       packed: length and text of zone ('' UTC) and of model ('' all), then start and end of the present
+                       period in that zone and in UTC, as far as the client knows them; 0 where not
   Reply  {code, now_ms, repetition}
-  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED
-  Entry  CAP_SET, the amount being the limit   Opens the account when there is none.   Cost O(levels + caps)
+  Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
+         TOO_MANY_CAPS
+  Rule   daily, monthly and total in UTC for all models look at counters that every account has; all others count from
+         their registration. Another zone applies from the end of the present period on.
+  Entry  CAP_SET, the amount being the limit   Opens the account when there is none.   Cost O(levels + caps); of one
+         model O(open holds of the root)
 ]]
 --- @include lib/keys
 --- @include lib/codes
@@ -18,11 +24,13 @@
 --- @include lib/record
 --- @include lib/ledger
 --- @include lib/cap
+--- @include lib/timed
 local kind, action, limit, deep = tonumber(ARGV[5]), tonumber(ARGV[6]), read_units(ARGV[7], 0), false
+local zone, model, start, stop, utc_start, utc_stop = struct.unpack('<Bc0Bc0i6i6i6i6', ARGV[8])
 --- @include lib/load
 if not limit then
   code = INVALID_AMOUNT
-elseif (kind ~= DAILY and kind ~= MONTHLY) or (action ~= DENY and action ~= WARN and action ~= NOTIFY) then
+elseif not (kind and kind >= DAILY and kind <= YEARLY and kind % 1 == 0) or (action ~= DENY and action ~= WARN and action ~= NOTIFY) then
   code = INVALID_ARGUMENT
 end
 if code ~= OK then
@@ -34,8 +42,45 @@ end
 if not record then
   --- @include lib/opening
   --- @include lib/without_cap
+  --- @include lib/kept_timed
+  if model ~= '' then
+    kept_caps = caps[PATH] or ''
+  end
+  local is_simple = kind <= TOTAL and zone == '' and model == '' and not found_timed
+  local has_marker = string.byte(kept_caps) == MARKER
+  if #kept_caps / CAP_BYTES - (has_marker and 1 or 0) + #kept_items >= CAPS_MAX then
+    return { TOO_MANY_CAPS, now_ms, FRESH }
+  end
   local item = struct.pack(CAP_FORMAT, kind, action, limit)
-  extra_field, extra_value = 'c' .. PATH, kept_caps .. item
+  if is_simple then
+    kept_caps = kept_caps .. item
+  else
+    local begun_ms, spent = now_ms, 0
+    if kind <= TOTAL and kept_caps ~= (caps[PATH] or '') then
+      -- A simple cap that gets a zone: it goes on from the node's counter, and the zone counts from the next period on.
+      start, stop, begun_ms, spent = utc_start, utc_stop, utc_start, nodes[PATH][kind]
+    elseif kind == TOTAL then
+      start, stop = 0, FOREVER_MS
+    end
+    if not found_timed and not (start <= now_ms and now_ms < stop) then
+      return { ROLL_NEEDED, now_ms, FRESH }
+    end
+    local added = found_timed or { kind, action, limit, spent, 0, start, stop, begun_ms, zone, model, {} }
+    added[T_ACTION], added[T_LIMIT], added[T_ZONE] = action, limit, zone
+    if not found_timed and model ~= '' then
+      --- @include lib/count_model
+      added[T_HELD] = held_of_model
+    end
+    kept_items[#kept_items + 1] = added
+    timed = timed or {}
+    timed[PATH] = kept_items
+    if not has_marker then
+      kept_caps = struct.pack(CAP_FORMAT, MARKER, MARKER, MAX_UNITS) .. kept_caps
+    end
+    item = struct.pack(CAP_FORMAT, kind + 128, action, limit) .. struct.pack('<i7i7i6i6i6Bc0Bc0', added[T_SPENT],
+      added[T_HELD], added[T_START], added[T_END], added[T_SINCE], #zone, zone, #model, model)
+  end
+  extra_field, extra_value = 'c' .. PATH, kept_caps
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, CAP_SET, GENERATION, root[SEQUENCE], now_ms, limit,
     nodes[PATH][BALANCE], #ACCOUNT, ACCOUNT, #reference, reference) .. item

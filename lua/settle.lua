@@ -9,7 +9,8 @@
                        that was used ('' the hold's), amount and ttl_ms of the successor, length and text of its field
   Reply  {code, now_ms, repetition, balance, charged, asked, held_amount, transaction_id, notes}; balance after. With a
          successor then its {code, repetition, balance, held, amount, expires_ms, notes}
-  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER CANCELLED LEASE_NOT_FOUND LEASE_EXPIRED;
+  Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED LEASE_NOT_FOUND
+         LEASE_EXPIRED;
          of the successor also INVALID_ARGUMENT TOO_MANY_HOLDS CAP_REACHED INSUFFICIENT_CREDITS
   Rule   strict: charged = min(asked, own admitted + least room of the deny caps, own + free credits above the floor)
          otherwise the floor alone bounds it (SPEC 5). The rest is shortfall: reported, never charged. Billed after its
@@ -64,6 +65,7 @@ else
       charge_model = charge_model ~= '' and charge_model or nil
     end
   end
+  used_model = charge_model or used_model
   --- @include lib/bounds
   charged = asked < money_bound and asked or money_bound
   if hold_flags % (2 * IS_STRICT) >= IS_STRICT and charged > cap_bound then

@@ -3,7 +3,7 @@
   KEYS   the six of a root (lib/keys)
   ARGV   1-3 common (lib/keys)
   Reply  {code, now_ms, freed, more}; more 1 when holds are due that this call had no room for
-  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER
+  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED
   Entry  EXPIRE for each hold, at most 100   Cost O(freed x log holds). Runs when memory is full.
 ]]
 --- @include lib/codes

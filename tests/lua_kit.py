@@ -12,7 +12,7 @@ from lua_records import Entry, HoldRecord, RootRecord
 from redis.exceptions import NoScriptError
 
 from ducto_redis.core.keys import KeyMaker
-from ducto_redis.core.packed import Node, PackedCap, read_node
+from ducto_redis.core.packed import Node, PackedCap, TimedCap, read_node, read_timed
 from ducto_redis.core.scripts import ScriptSet
 
 NOW: Final = 1_781_524_800_000  # 2026-06-15 12:00 UTC, a Monday
@@ -99,6 +99,7 @@ class Account(NamedTuple):
     lifetime: int
     nodes: tuple[Node | None, ...]
     caps: tuple[tuple[PackedCap, ...], ...]
+    timed: tuple[tuple[TimedCap, ...], ...] = ()
 
 
 ReplyT = TypeVar("ReplyT", bound=tuple[Any, ...])
@@ -175,18 +176,26 @@ class Engine:
     def release(self, hold: str, path: str = "") -> Released:
         return shaped(Released, self.run("release", path, field_of("h", hold, path)))
 
-    def set_cap(self, op_id: str, limit: Any, kind: Any = DAILY, action: Any = DENY, path: str = "") -> CapSet:
-        return shaped(CapSet, self.run("set_spend_cap", path, field_of("c", op_id, path), kind, action, limit))
+    def set_cap(
+        self, op_id: str, limit: Any, kind: Any = DAILY, action: Any = DENY, path: str = "", *, zone: str = "",
+        model: str = "", bounds: tuple[int, int, int, int] = (0, 0, 0, 0),
+    ) -> CapSet:  # fmt: skip
+        scope = b"".join(bytes([len(each)]) + each.encode() for each in (zone, model))
+        scope += b"".join(records.pack_number(each, 6) for each in bounds)
+        field = field_of("c", op_id, path)
+        return shaped(CapSet, self.run("set_spend_cap", path, field, kind, action, limit, scope))
 
-    def remove_cap(self, op_id: str, kind: Any = DAILY, path: str = "") -> CapRemoved:
-        return shaped(CapRemoved, self.run("remove_spend_cap", path, field_of("c", op_id, path), kind))
+    def remove_cap(self, op_id: str, kind: Any = DAILY, path: str = "", model: str = "") -> CapRemoved:
+        field = field_of("c", op_id, path)
+        return shaped(CapRemoved, self.run("remove_spend_cap", path, field, kind, model))
 
     def read(self, path: str = "") -> Account:
         reply = self.run("read_account", path)
         levels = reply[3:]
-        assert len(levels) in (0, 2 * len(levels_of(path)))
-        nodes = tuple(read_node(data) if data else None for data in levels[::2])
-        return Account(*reply[:3], nodes, tuple(records.caps_in(data) for data in levels[1::2]))
+        assert len(levels) in (0, 3 * len(levels_of(path)))
+        nodes = tuple(read_node(data) if data else None for data in levels[::3])
+        timed = tuple(tuple(read_timed(data)) for data in levels[2::3])
+        return Account(*reply[:3], nodes, tuple(records.caps_in(data) for data in levels[1::3]), timed)
 
     # What is stored.
 

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from ducto_redis.core.packed import Node, Note, PackedCap, int_at, read_caps, read_notes
 
-GRANT, HOLD, SETTLE, RELEASE, EXPIRE, CAP_SET, CAP_REMOVE, OPENED, CHARGE, EXTEND, CANCEL = range(1, 12)
+GRANT, HOLD, SETTLE, RELEASE, EXPIRE, CAP_SET, CAP_REMOVE, OPENED, CHARGE, EXTEND, CANCEL, PERIOD = range(1, 13)
 OPEN, SETTLED, RELEASED, EXPIRED, DONE, TOMBSTONE = range(1, 7)
 WAS_EXTENDED = HAS_MODEL = 8
+TIMED = 128
 IS_ADMITTED, IS_STRICT, BY_DEDUCT, WAS_REFUSED, HAS_ASKED, HAS_FLOOR = 1, 2, 4, 8, 16, 128
 
 
@@ -58,7 +59,7 @@ class Entry(NamedTuple):
         return f"{self.reference}/{self.path}" if self.path else self.reference
 
 
-def _detail(kind: int, at: Cursor) -> dict[str, Any]:  # noqa: PLR0911 - one form per kind
+def _detail(kind: int, at: Cursor) -> dict[str, Any]:  # noqa: C901, PLR0911 - one form per kind
     if kind == GRANT:
         return {"flags": at.byte(), "type": at.text(1), "metadata": at.rest()}
     if kind == HOLD:
@@ -78,8 +79,19 @@ def _detail(kind: int, at: Cursor) -> dict[str, Any]:  # noqa: PLR0911 - one for
     if kind == RELEASE:
         return {"code": at.byte()}
     if kind == CAP_SET:
-        return {"kind": at.byte(), "action": at.byte(), "limit": at.number()}
-    return {"kind": at.byte()} if kind == CAP_REMOVE else {}
+        cap = {"kind": at.byte(), "action": at.byte(), "limit": at.number()}
+        if cap["kind"] >= TIMED:
+            cap |= {"spent": at.number(), "held": at.number()}
+            cap |= {"start_ms": at.number(6), "end_ms": at.number(6), "since_ms": at.number(6)}
+            cap |= {"zone": at.text(1), "model": at.text(1)}
+        return cap
+    if kind == CAP_REMOVE:
+        removed = {"kind": at.byte()}
+        model = at.text(1)
+        return {**removed, "model": model} if model else removed
+    if kind == PERIOD:
+        return {"periods": at.rest()}
+    return {}
 
 
 def read_entry(data: bytes) -> Entry:
@@ -151,7 +163,6 @@ class HoldRecord(NamedTuple):
 
 
 def notes_in(data: bytes) -> tuple[Note, ...]:
-    assert len(data) % 25 == 0, data
     return tuple(read_notes(data))
 
 

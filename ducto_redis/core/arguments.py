@@ -14,7 +14,7 @@ from ducto_redis.core.keys import Account
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Answer, Call
 from ducto_redis.errors import InvalidAmountError, InvalidArgumentError, InvalidIdError
-from ducto_redis.models import BillingMode, HoldResult, LateSettlement, OverCap, Result
+from ducto_redis.models import MAX_MODEL_BYTES, BillingMode, HoldResult, LateSettlement, OverCap, Result
 from ducto_redis.money import MAX_UNITS, Amount, to_units
 
 R = TypeVar("R", bound=Result)
@@ -26,7 +26,6 @@ DEFAULT_TTL: Final = 600
 MAX_TTL: Final = 7 * 24 * 3600
 MAX_METADATA_BYTES: Final = 2048
 MAX_TYPE_BYTES: Final = 64
-MAX_MODEL_BYTES: Final = 128
 
 _MODES: Final[tuple[BillingMode, ...]] = ("strict", "overdraft", "postpaid")
 _OVER_CAP: Final[tuple[OverCap, ...]] = ("clamp", "record")
@@ -162,8 +161,3 @@ def passes_caps(over_cap: OverCap) -> bool:
 def bills_late(late_settlement: LateSettlement) -> bool:
     """Whether a hold that expired is billed."""
     return one_of(late_settlement, "late_settlement", _LATE) == "bill"
-
-
-def packed(units: int, size: int = 7) -> bytes:
-    """An integer as the scripts unpack it (``i7``)."""
-    return units.to_bytes(size, "little", signed=True)

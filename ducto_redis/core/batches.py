@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from ducto_redis.codes import Code
 from ducto_redis.core import operations
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Answer, Call, Reply
@@ -25,12 +26,13 @@ class ManyReply(Generic[R]):
 
     calls: list[Call[R]]
 
-    def __call__(self, reply: Reply) -> list[R]:
-        """Makes the results, in the order of the items."""
-        return [call.parse(each) for call, each in zip(self.calls, reply, strict=True)]
+    def __call__(self, reply: Reply) -> list[R | None]:
+        """Makes the results, in the order of the items; None for one whose caps' periods are due."""
+        pairs = zip(self.calls, reply, strict=True)
+        return [None if each[0] == Code.ROLL_NEEDED else call.parse(each) for call, each in pairs]
 
 
-def _joined(space: Space, script: str, calls: list[Call[R]]) -> Call[list[R]]:
+def _joined(space: Space, script: str, calls: list[Call[R]]) -> Call[list[R | None]]:
     """One call for items of one shard; their operations share generation, ledger and config."""
     ledger, config = calls[0].keys[-2:]
     keys = [ledger, config]
@@ -43,7 +45,7 @@ def _joined(space: Space, script: str, calls: list[Call[R]]) -> Call[list[R]]:
 
 def plan(
     space: Space, script: str, steps: Sequence[Call[R] | Answer[R]]
-) -> tuple[tuple[Call[list[R]], ...], list[list[int]]]:
+) -> tuple[tuple[Call[list[R | None]], ...], list[list[int]]]:
     """Groups calls by shard.
 
     Args:

@@ -15,7 +15,7 @@ from ducto_redis.codes import MEANINGS, Code
 from ducto_redis.core.keys import Account
 from ducto_redis.core.packed import ACTIONS, NOTE_FIRST, NOTE_OVER, Note, read_notes
 from ducto_redis.core.steps import Reply
-from ducto_redis.errors import CreditError, error_for
+from ducto_redis.errors import CreditError, PeriodsDue, error_for
 from ducto_redis.events import CreditEvent
 from ducto_redis.models import (
     AddCreditsResult,
@@ -30,7 +30,7 @@ from ducto_redis.models import (
     Result,
 )
 from ducto_redis.money import to_credits
-from ducto_redis.periods import NAME_OF, moment, period_end
+from ducto_redis.periods import FOREVER_MS, NAME_OF, moment, period_end
 
 R = TypeVar("R", bound=Result)
 
@@ -48,6 +48,8 @@ def code_of(reply: Reply) -> Code:
         ConfigError: The code is about the server or the namespace (``needs_restore`` and its like).
     """
     code = Code(reply[0])
+    if code is Code.ROLL_NEEDED:
+        raise PeriodsDue(message_of(code), now_ms=reply[1])
     if code in _RAISED:
         raise error_for(code, message_of(code))
     return code
@@ -90,10 +92,19 @@ class Scale(NamedTuple):
             action=action,
             spent=self.credits(note.spent),
             held=self.credits(note.admitted),
-            reset_at=period_end(NAME_OF[note.kind], now_ms),
+            reset_at=self._reset_at(note, now_ms),
+            model=note.model or None,
+            timezone=note.zone or "UTC",
+            counted_since=moment(note.since_ms) if note.since_ms else None,
             first=bool(note.flags & NOTE_FIRST),
             over_cap=bool(note.flags & NOTE_OVER),
         )
+
+    @staticmethod
+    def _reset_at(note: Note, now_ms: int) -> datetime | None:
+        if note.end_ms:
+            return moment(note.end_ms) if note.end_ms < FOREVER_MS else None
+        return period_end(NAME_OF[note.kind], now_ms)
 
     def notices(self, packed: bytes, now_ms: int) -> tuple[CapNotice, ...]:
         """The caps that a reply speaks of."""
@@ -113,6 +124,7 @@ class Scale(NamedTuple):
 def _cap_text(cap: CapNotice, asked: Decimal) -> str:
     held = f", {cap.held} held" if cap.held else ""
     scope = f" of {cap.scope!r}" if "/" in cap.scope else ""
+    scope += f" for {cap.model}" if cap.model else ""
     return f"{cap.cap_type} cap{scope} of {cap.limit}: {cap.spent} spent{held}, {asked} more asked"
 
 

@@ -26,6 +26,7 @@ class Kind(IntEnum):
     CHARGE = 9
     EXTEND = 10
     CANCEL = 11
+    PERIOD = 12
 
 
 class Entry(NamedTuple):

@@ -9,12 +9,14 @@ from ducto_redis.codes import Code
 from ducto_redis.core.batches import BUILD, plan
 from ducto_redis.core.codec import message_of
 from ducto_redis.core.keys import DEFAULT_SHARDS
+from ducto_redis.core.rolling import roll
 from ducto_redis.core.space import Config, Space
 from ducto_redis.core.steps import Answer, Batch, Call, Flow, Reply, ServerVersion
 from ducto_redis.errors import (
     ConfigError,
     NamespaceUnknown,
     NeedsRestore,
+    PeriodsDue,
     PrecisionMismatch,
     SchemaNewer,
     ServerTooOld,
@@ -26,6 +28,8 @@ P = ParamSpec("P")
 
 LAYOUT: Final = 1
 MIN_SERVER: Final = (7, 0)
+#: A call may meet the end of so many periods of zoned caps in a row.
+MAX_ROLLS: Final = 4
 _NO_GENERATION: Final = b"\0" * 8
 
 
@@ -198,6 +202,9 @@ def operate_many(space: Space, script: str, items: Sequence[Any], op_ids: Sequen
         results = [step.value if isinstance(step, Answer) else None for step in steps]
         for positions, each in zip(groups, lists, strict=True):
             for at, result in zip(positions, each, strict=True):
+                # An item that met the end of a zoned cap's period was not executed; it goes on by itself.
+                if result is None:
+                    result = yield from operate(space, BUILD[script], items[at], op_ids[at])  # noqa: PLW2901
                 results[at] = result
         return results
     raise AssertionError  # the second round returns or raises
@@ -212,13 +219,25 @@ def operate(
     the operation sent again (it was not executed); anything else is ``NeedsRestore`` (SPEC 6).
     """
     yield from ready(space)
-    result = yield from _attempt(build(space, *args, **options))
-    if isinstance(result, ConfigError):
-        yield from _adopt_other(space, result)
-        result = yield from _attempt(build(space, *args, **options))
-        if isinstance(result, ConfigError):
+    rolled = adopted = 0
+    while True:
+        step = build(space, *args, **options)
+        try:
+            result = yield from _attempt(step)
+        except PeriodsDue as due:
+            rolled += 1
+            if rolled > MAX_ROLLS or not isinstance(step, Call):
+                raise
+            yield from roll(step)
+            if "now_ms" in options:
+                options["now_ms"] = due.now_ms
+            continue
+        if not isinstance(result, ConfigError):
+            return result
+        if adopted:
             raise result
-    return result
+        adopted = 1
+        yield from _adopt_other(space, result)
 
 
 def _attempt(step: Call[T] | Answer[T]) -> Flow[T | ConfigError]:

@@ -8,40 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeVar
 
 from ducto_redis.core.entries import Entry, Kind
-from ducto_redis.core.packed import APART, Node, PackedCap, int_at, read_caps
+from ducto_redis.core.fold_caps import (
+    begin_periods,
+    charged,
+    held,
+    model_of_removal,
+    remove_timed,
+    rolled,
+    set_timed,
+)
+from ducto_redis.core.fold_nodes import NOTHING_APART, Apart, period_ids, roll
+from ducto_redis.core.packed import Node, PackedCap, TimedCap, int_at, read_caps
 
-_DAY_MS: Final = 86_400_000
-_OTHERS_MAX: Final = 8
-_PURCHASE, _ADMITTED = 1, 1
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PURCHASE, _ADMITTED, _HAS_MODEL, _HAS_ASKED, _HAS_FLOOR = 1, 1, 8, 16, 128
+T = TypeVar("T")
 
 
 class LedgerBroken(ValueError):
     """The entries of a root do not follow one another: a gap, a repetition, or a balance that does not add up."""
-
-
-#: Period number -> what was spent in it by itself.
-Spends: TypeAlias = dict[int, int]
-
-
-class Apart(NamedTuple):
-    """Counters of other days and months than the present ones, kept while the clock lies behind where it was."""
-
-    days: Spends
-    months: Spends
-
-
-NOTHING_APART: Final = Apart({}, {})
-
-
-def read_apart(data: bytes) -> Apart:
-    """Reads field ``b<path>`` of the state."""
-    spends = [(int.from_bytes(data[at : at + 2], "little"), int_at(data, at + 2)) for at in range(1, len(data), 9)]
-    return Apart(dict(spends[: data[0]]), dict(spends[data[0] :]))
 
 
 class OpenHold(NamedTuple):
@@ -52,6 +39,7 @@ class OpenHold(NamedTuple):
     admitted: int
     expires_ms: int
     admitted_against_caps: bool = False
+    model: str = ""
 
 
 @dataclass
@@ -62,6 +50,7 @@ class RootState:
     nodes: dict[str, Node] = field(default_factory=dict)
     apart: dict[str, Apart] = field(default_factory=dict)
     caps: dict[str, list[PackedCap]] = field(default_factory=dict)
+    timed: dict[str, list[TimedCap]] = field(default_factory=dict)
     holds: dict[str, OpenHold] = field(default_factory=dict)
     purchased: dict[str, int] = field(default_factory=dict)
 
@@ -70,71 +59,6 @@ def levels_of(path: str) -> list[str]:
     """The paths of an account's levels, the root ("") first."""
     segments = path.split("/") if path else []
     return ["/".join(segments[:depth]) for depth in range(len(segments) + 1)]
-
-
-def period_ids(at_ms: int) -> tuple[int, int]:
-    """The number of a moment's UTC day and of its month since 1970."""
-    day = at_ms // _DAY_MS
-    date = _EPOCH + timedelta(days=day)
-    return day, (date.year - 1970) * 12 + date.month - 1
-
-
-def _rolled(last: int, spent: int, others: Spends, present: int) -> tuple[int, Spends]:
-    """One counter brought to the present period: its spend, and what other periods had spent by themselves (SPEC 6).
-
-    Spend of periods that lie in the future counts in the present one; when none does, only the latest is kept.
-    """
-    ahead = sum(amount for period, amount in others.items() if period > last)
-    own = {**others, last: spent - ahead}
-    spent = sum(amount for period, amount in own.items() if period >= present)
-    kept = {period: amount for period, amount in own.items() if period != present and amount}
-    if not any(period > present for period in kept):
-        return spent, {period: kept[period] for period in kept if period == max(kept) and present - period < APART}
-    while len(kept) > _OTHERS_MAX:
-        first, second = sorted(kept)[:2]
-        if first > present:
-            kept[second] += kept[first]
-        del kept[first]
-    return spent, kept
-
-
-def _stored(others: Spends, present: int) -> tuple[int, int]:
-    """How a node tells of other periods: previous spend and its distance, or that they lie apart."""
-    if any(period > present for period in others):
-        return 0, APART
-    return next(((amount, present - period) for period, amount in others.items()), (0, 0))
-
-
-def _others(previous: int, back: int, last: int, apart: Spends) -> Spends:
-    return apart if back == APART else {last - back: previous} if back else {}
-
-
-def roll(node: Node, at_ms: int, apart: Apart = NOTHING_APART) -> tuple[Node, Apart]:
-    """A node's counters as they stand at a moment, and those of other periods that lie apart after a step of the clock.
-
-    Args:
-        node: The node as stored.
-        at_ms: The moment.
-        apart: What lies apart (field ``b`` of the state): own spend by day, by month.
-    """
-    day, month = period_ids(at_ms)
-    if node.day_id == day:
-        return node, apart
-    spent, days = _rolled(
-        node.day_id, node.spent_day, _others(node.previous_day, node.day_back, node.day_id, apart.days), day
-    )
-    previous, back = _stored(days, day)
-    node = node._replace(spent_day=spent, previous_day=previous, day_back=back, day_id=day)
-    months = apart.months
-    if node.month_id != month:
-        kept = _others(node.previous_month, node.month_back, node.month_id, apart.months)
-        spent, months = _rolled(node.month_id, node.spent_month, kept, month)
-        previous, back = _stored(months, month)
-        node = node._replace(spent_month=spent, previous_month=previous, month_back=back, month_id=month)
-    return node, Apart(
-        days if node.day_back == APART else {},
-        months if node.month_back == APART else {},
-    )
 
 
 def _touch(state: RootState, entry: Entry) -> None:
@@ -148,6 +72,8 @@ def _touch(state: RootState, entry: Entry) -> None:
         else:
             day, month = period_ids(entry.at_ms)
             state.nodes[path] = Node(day_id=day, month_id=month)
+        if path in state.timed:
+            state.timed[path] = [rolled(cap, entry.at_ms) for cap in state.timed[path]]
 
 
 def _move(state: RootState, entry: Entry, hold: OpenHold, sign: int, holds: int = 1) -> None:
@@ -158,9 +84,11 @@ def _move(state: RootState, entry: Entry, hold: OpenHold, sign: int, holds: int 
             admitted=node.admitted + sign * hold.admitted,
             open_holds=node.open_holds + sign * holds,
         )
+        if path in state.timed:
+            state.timed[path] = held(state.timed[path], sign * hold.admitted, hold.model)
 
 
-def _charge(state: RootState, entry: Entry) -> None:
+def _charge(state: RootState, entry: Entry, model: str) -> None:
     for path in levels_of(entry.path):
         node = state.nodes[path]
         state.nodes[path] = node._replace(
@@ -169,6 +97,18 @@ def _charge(state: RootState, entry: Entry) -> None:
             spent_month=node.spent_month + entry.amount,
             spent_total=node.spent_total + entry.amount,
         )
+        if path in state.timed:
+            state.timed[path] = charged(state.timed[path], entry.amount, model)
+
+
+def _charge_at_once(state: RootState, entry: Entry) -> None:
+    _charge(state, entry, _model_in(entry.detail[1 : 1 + entry.detail[0]]))
+
+
+def _model_in(label: bytes) -> str:
+    """The model in a label: type and model with their lengths, then the mode; labels of another form have none."""
+    at = 1 + label[0] if label else 0
+    return label[at + 1 : at + 1 + label[at]].decode() if at < len(label) else ""
 
 
 def _grant(state: RootState, entry: Entry) -> None:
@@ -180,7 +120,9 @@ def _grant(state: RootState, entry: Entry) -> None:
 
 def _hold(state: RootState, entry: Entry) -> None:
     counts = bool(entry.detail[6] & _ADMITTED)
-    hold = OpenHold(entry.path, entry.amount, entry.amount if counts else 0, int_at(entry.detail, 0, 6), counts)
+    at = 7 + (7 if entry.detail[6] & _HAS_FLOOR else 0)
+    model = _model_in(entry.detail[at + 1 : at + 1 + entry.detail[at]])
+    hold = OpenHold(entry.path, entry.amount, entry.amount if counts else 0, int_at(entry.detail, 0, 6), counts, model)
     state.holds[entry.field] = hold
     _move(state, entry, hold, 1)
 
@@ -191,13 +133,16 @@ def _end(state: RootState, entry: Entry) -> None:
     if hold is not None:
         _move(state, entry, hold, -1)
     if entry.kind is Kind.SETTLE:
-        _charge(state, entry)
+        flags, at = entry.detail[0], 8 if entry.detail[0] & _HAS_ASKED else 1
+        own = hold.model if hold else ""
+        model = entry.detail[at + 1 : at + 1 + entry.detail[at]].decode() if flags & _HAS_MODEL else own
+        _charge(state, entry, model)
 
 
 def _extend(state: RootState, entry: Entry) -> None:
     """More amount, a later expiry, or both, for an open hold."""
     hold = state.holds[entry.field]
-    more = OpenHold(entry.path, entry.amount, entry.amount if hold.admitted_against_caps else 0, 0)
+    more = OpenHold(entry.path, entry.amount, entry.amount if hold.admitted_against_caps else 0, 0, model=hold.model)
     state.holds[entry.field] = hold._replace(
         amount=hold.amount + entry.amount,
         admitted=hold.admitted + more.admitted,
@@ -206,18 +151,34 @@ def _extend(state: RootState, entry: Entry) -> None:
     _move(state, entry, more, 1, holds=0)
 
 
+def _keep(caps: dict[str, list[T]], path: str, kept: list[T]) -> None:
+    if kept:
+        caps[path] = kept
+    else:
+        caps.pop(path, None)
+
+
 def _set_cap(state: RootState, entry: Entry) -> None:
-    [cap] = read_caps(entry.detail)
-    kept = [each for each in state.caps.get(entry.path, []) if each.kind != cap.kind]
-    state.caps[entry.path] = [*kept, cap]
+    timed = set_timed(state.timed.get(entry.path, []), entry)
+    simple = state.caps.get(entry.path, [])
+    if timed is None:
+        [cap] = read_caps(entry.detail)
+        _keep(state.caps, entry.path, [*(each for each in simple if each.kind != cap.kind), cap])
+        return
+    _keep(state.timed, entry.path, timed)
+    if not timed[-1].model:  # a simple cap that got a zone
+        _keep(state.caps, entry.path, [each for each in simple if each.kind != timed[-1].kind])
 
 
 def _remove_cap(state: RootState, entry: Entry) -> None:
-    kept = [each for each in state.caps.get(entry.path, []) if each.kind != entry.detail[0]]
-    if kept:
-        state.caps[entry.path] = kept
-    else:
-        state.caps.pop(entry.path, None)
+    _keep(state.timed, entry.path, remove_timed(state.timed.get(entry.path, []), entry))
+    if not model_of_removal(entry):
+        simple = state.caps.get(entry.path, [])
+        _keep(state.caps, entry.path, [each for each in simple if each.kind != entry.detail[0]])
+
+
+def _begin(state: RootState, entry: Entry) -> None:
+    begin_periods(state.timed, entry)
 
 
 _STEPS: Final = {
@@ -228,7 +189,8 @@ _STEPS: Final = {
     Kind.EXPIRE: _end,
     Kind.CAP_SET: _set_cap,
     Kind.CAP_REMOVE: _remove_cap,
-    Kind.CHARGE: _charge,
+    Kind.CHARGE: _charge_at_once,
+    Kind.PERIOD: _begin,
     Kind.EXTEND: _extend,
 }
 

@@ -14,7 +14,6 @@ from ducto_redis.core.arguments import (
     ADMIT,
     DEEP,
     DEFAULT_TTL,
-    MAX_MODEL_BYTES,
     MAX_TYPE_BYTES,
     RECORD,
     STRICT,
@@ -26,7 +25,6 @@ from ducto_redis.core.arguments import (
     hold_id_of,
     label_of,
     metadata_json,
-    packed,
     passes_caps,
     scale_of,
     text,
@@ -35,12 +33,13 @@ from ducto_redis.core.arguments import (
 from ducto_redis.core.codec import CapReply, DeductionReply, GrantReply, HoldReply, ReleaseReply
 from ducto_redis.core.hold_replies import SettleReply, successor_of
 from ducto_redis.core.keys import Account, op_field
-from ducto_redis.core.packed import ACTIONS
+from ducto_redis.core.packed import ACTIONS, packed
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Call
 from ducto_redis.core.views import AvailableView, BalanceView, CapCheckView, CapListView
 from ducto_redis.errors import InvalidAmountError, InvalidArgumentError
 from ducto_redis.models import (
+    MAX_MODEL_BYTES,
     AddCreditsResult,
     AvailableResult,
     BalanceResult,
@@ -57,7 +56,7 @@ from ducto_redis.models import (
     SpendCap,
 )
 from ducto_redis.money import MAX_UNITS, Amount, to_units
-from ducto_redis.periods import KIND_OF
+from ducto_redis.periods import KIND_OF, CapType, period_bounds
 
 R = TypeVar("R", bound=Result)
 
@@ -226,25 +225,40 @@ def release(space: Space, user_id: str, hold: str | HoldResult) -> Call[ReleaseR
     return Call("release", account.keys, args, ReleaseReply(scale, hold_id), user_id, hold_id)
 
 
-def set_spend_cap(space: Space, cap: SpendCap, *, op_id: str) -> Call[CapResult]:
-    """Registers a cap, replacing the one of the same account and period."""
+def _scope_of_cap(cap_type: CapType, timezone: str, model: str | None, now_ms: int) -> bytes:
+    """Zone and model of a cap, and - when the server's time is known - the present period there and in UTC."""
+    zone = "" if timezone == "UTC" or cap_type == "total" else timezone
+    texts = [zone.encode(), b"" if model is None else text(model, "model", MAX_MODEL_BYTES)]
+    bounds = (0, 0, 0, 0)
+    if now_ms:
+        bounds = (*period_bounds(cap_type, now_ms, zone), *period_bounds(cap_type, now_ms, ""))
+    head = b"".join(bytes([len(each)]) + each for each in texts)
+    return head + b"".join(packed(each, 6) for each in bounds)
+
+
+def set_spend_cap(space: Space, cap: SpendCap, *, op_id: str, now_ms: int = 0) -> Call[CapResult]:
+    """Registers a cap, replacing the one of the same account, period and model."""
     scale = scale_of(space, cap.user_id)
     account = scale.account
     kind = KIND_OF[cap.cap_type]
     limit = to_units(cap.limit, scale.precision)
     field = op_field("c", op_id, account)
-    args = (*common(space, account), field, kind, ACTIONS.index(cap.action), limit)
+    scope = _scope_of_cap(cap.cap_type, cap.timezone, cap.model, now_ms)
+    args = (*common(space, account), field, kind, ACTIONS.index(cap.action), limit, scope)
     return Call("set_spend_cap", account.keys, args, CapReply(scale, kind), cap.user_id, op_id)
 
 
-def remove_spend_cap(space: Space, user_id: str, cap_type: str, *, op_id: str) -> Call[CapResult]:
-    """Removes the cap of a period."""
+def remove_spend_cap(
+    space: Space, user_id: str, cap_type: str, model: str | None = None, *, op_id: str
+) -> Call[CapResult]:
+    """Removes the cap of a period, of one model or of all."""
     scale = scale_of(space, user_id)
     account = scale.account
     if cap_type not in KIND_OF:
         msg = f"invalid_argument: cap_type must be one of {', '.join(KIND_OF)}, not {cap_type!r:.80}"
         raise InvalidArgumentError(msg)
-    args = (*common(space, account), op_field("c", op_id, account), KIND_OF[cap_type])
+    used_model = b"" if model is None else text(model, "model", MAX_MODEL_BYTES)
+    args = (*common(space, account), op_field("c", op_id, account), KIND_OF[cap_type], used_model)
     return Call("remove_spend_cap", account.keys, args, CapReply(scale, KIND_OF[cap_type]), user_id, op_id)
 
 
@@ -273,10 +287,8 @@ def list_spend_caps(space: Space, user_id: str) -> Call[CapListResult]:
 def check_spend_cap(
     space: Space, user_id: str, model: str | None = None, amount: Amount | None = None
 ) -> Call[CapCheckResult]:
-    """Where the account stands against its caps; per-model caps are not in this release, so ``model`` must be None."""
+    """Where the account stands against its caps: those of all models, and those of ``model``."""
     scale = scale_of(space, user_id)
-    if model is not None:
-        msg = "invalid_argument: caps per model are not supported by this release"
-        raise InvalidArgumentError(msg)
+    used_model = "" if model is None else text(model, "model", MAX_MODEL_BYTES).decode()
     units = None if amount is None else to_units(amount, scale.precision, lift=True)
-    return _read(space, CapCheckView(scale, units), scale.account)
+    return _read(space, CapCheckView(scale, units, used_model), scale.account)

@@ -16,12 +16,19 @@ _NODE_TAIL: Final = Struct("<HHBBH")
 
 #: Actions of caps, in the order of their numbers.
 ACTIONS: Final = ("deny", "warn", "notify")
-NOTE_REFUSED, NOTE_FIRST, NOTE_OVER = 1, 2, 4
+NOTE_REFUSED, NOTE_FIRST, NOTE_OVER, NOTE_TIMED = 1, 2, 4, 8
+#: The item that says that an account has timed caps (``lua/lib/timed.lua``).
+MARKER: Final = 3
 
 
 def int_at(data: bytes, at: int, size: int = 7) -> int:
     """A signed little-endian integer of ``size`` bytes (``i7`` in the scripts)."""
     return int.from_bytes(data[at : at + size], "little", signed=True)
+
+
+def packed(value: int, size: int = 7) -> bytes:
+    """An integer as the scripts unpack it (``i7``)."""
+    return value.to_bytes(size, "little", signed=True)
 
 
 class Node(NamedTuple):
@@ -64,6 +71,10 @@ class Note(NamedTuple):
     limit: int
     spent: int
     admitted: int
+    end_ms: int = 0
+    since_ms: int = 0
+    model: str = ""
+    zone: str = ""
 
 
 def read_node(data: bytes) -> Node:
@@ -76,13 +87,57 @@ def read_node(data: bytes) -> Node:
 
 
 def read_caps(data: bytes) -> Iterator[PackedCap]:
-    """Reads packed caps in the order of their registration."""
+    """Reads packed simple caps in the order of their registration."""
     for at in range(0, len(data), CAP_BYTES):
-        yield PackedCap(data[at], data[at + 1], int_at(data, at + 2))
+        if data[at] != MARKER:
+            yield PackedCap(data[at], data[at + 1], int_at(data, at + 2))
 
 
 def read_notes(data: bytes) -> Iterator[Note]:
     """Reads the notes of a reply."""
-    for at in range(0, len(data), NOTE_BYTES):
+    at = 0
+    while at < len(data):
         level, kind, action, flags = data[at : at + 4]
-        yield Note(level, kind, action, flags, int_at(data, at + 4), int_at(data, at + 11), int_at(data, at + 18))
+        note = Note(level, kind, action, flags, int_at(data, at + 4), int_at(data, at + 11), int_at(data, at + 18))
+        at += NOTE_BYTES
+        if flags & NOTE_TIMED:
+            end_ms, model_bytes, zone_bytes = int_at(data, at, 6), data[at + 6], data[at + 7]
+            model, zone = data[at + 8 :][:model_bytes], data[at + 8 + model_bytes :][:zone_bytes]
+            note = note._replace(end_ms=end_ms, model=model.decode(), zone=zone.decode())
+            at += 8 + model_bytes + zone_bytes
+        yield note
+
+
+class TimedCap(NamedTuple):
+    """A cap with a counter of its own (``lua/lib/timed.lua``); times in ms, amounts in units.
+
+    ``held`` counts the admitted holds of its model; ``others`` is the own spend of other periods by their start.
+    """
+
+    kind: int
+    action: int
+    limit: int
+    spent: int
+    held: int
+    start_ms: int
+    end_ms: int
+    since_ms: int
+    zone: str
+    model: str
+    others: tuple[tuple[int, int], ...] = ()
+
+
+def read_timed(data: bytes) -> Iterator[TimedCap]:
+    """Reads packed timed caps in the order of their registration."""
+    at = 0
+    while at < len(data):
+        kind, action = data[at], data[at + 1]
+        limit, spent, held = (int_at(data, at + 2 + 7 * each) for each in range(3))
+        start_ms, end_ms, since_ms = (int_at(data, at + 23 + 6 * each, 6) for each in range(3))
+        count, zone_bytes, model_bytes = data[at + 41 : at + 44]
+        at += 44
+        others = tuple((int_at(data, at + 13 * each, 6), int_at(data, at + 13 * each + 6)) for each in range(count))
+        at += 13 * count
+        zone, model = data[at : at + zone_bytes].decode(), data[at + zone_bytes :][:model_bytes].decode()
+        at += zone_bytes + model_bytes
+        yield TimedCap(kind, action, limit, spent, held, start_ms, end_ms, since_ms, zone, model, others)

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 from ducto_redis.codes import Code
 from ducto_redis.core.codec import Scale, code_of, message_of
-from ducto_redis.core.packed import ACTIONS, Node, Note, read_caps, read_node
+from ducto_redis.core.packed import ACTIONS, Node, Note, read_caps, read_node, read_timed
 from ducto_redis.core.steps import Reply
 from ducto_redis.models import AvailableResult, BalanceResult, CapCheckResult, CapListResult, Result
-from ducto_redis.periods import NAME_OF, period_end
 
 _DENY = ACTIONS.index("deny")
 
@@ -24,6 +23,7 @@ class Levels(NamedTuple):
     lifetime_units: int
     nodes: tuple[Node, ...]
     caps: tuple[bytes, ...]
+    timed: tuple[bytes, ...]
 
     @property
     def own(self) -> Node:
@@ -32,16 +32,22 @@ class Levels(NamedTuple):
 
     def notes(self) -> Iterator[Note]:
         """Every cap of every level with its present spend, the root's first."""
-        for level, (node, packed) in enumerate(zip(self.nodes, self.caps, strict=True), 1):
+        levels = zip(self.nodes, self.caps, self.timed, strict=True)
+        for level, (node, packed, packed_timed) in enumerate(levels, 1):
             for cap in read_caps(packed):
                 yield Note(level, cap.kind, cap.action, 0, cap.limit, node.spent(cap.kind), node.admitted)
+            for each in read_timed(packed_timed):
+                held = each.held if each.model else node.admitted
+                period = (each.end_ms, each.since_ms, each.model, each.zone)
+                yield Note(level, each.kind, each.action, 0, each.limit, each.spent, held, *period)
 
 
 def read_levels(reply: Reply) -> Levels:
     """Reads the reply of ``read_account``."""
     code = code_of(reply)
     packed = reply[3:]
-    return Levels(code, reply[1], reply[2], tuple(read_node(data) for data in packed[::2]), tuple(packed[1::2]))
+    nodes = tuple(read_node(data) for data in packed[::3])
+    return Levels(code, reply[1], reply[2], nodes, tuple(packed[1::3]), tuple(packed[2::3]))
 
 
 def _tell_unknown(result: Result, levels: Levels) -> None:
@@ -122,6 +128,7 @@ class CapCheckView:
 
     scale: Scale
     amount_units: int | None
+    model: str = ""
 
     def __call__(self, reply: Reply) -> CapCheckResult:
         """Makes the result of the reply."""
@@ -130,7 +137,8 @@ class CapCheckView:
             user_id=self.scale.account.user_id, current_spend=self.scale.credits(levels.own.spent_day)
         )
         _tell_unknown(result, levels)
-        notes = sorted(levels.notes(), key=lambda note: _rank(note, self.amount_units))
+        looked_at = [note for note in levels.notes() if note.model in ("", self.model)]
+        notes = sorted(looked_at, key=lambda note: _rank(note, self.amount_units))
         if not notes:
             return result
         note = notes[0]
@@ -139,8 +147,8 @@ class CapCheckView:
         result.current_spend = self.scale.credits(note.spent)
         result.held = self.scale.credits(note.admitted)
         result.cap_limit = self.scale.credits(note.limit)
-        result.action = self.scale.notice(note, levels.now_ms).action if rank < 2 else None  # noqa: PLR2004
-        result.cap_type = NAME_OF[note.kind]
-        result.scope = self.scale.account.scopes[note.level - 1]
-        result.reset_at = period_end(result.cap_type, levels.now_ms)
+        cap = self.scale.notice(note, levels.now_ms)
+        result.action = cap.action if rank < 2 else None  # noqa: PLR2004
+        result.model, result.cap_type, result.timezone = cap.model, cap.cap_type, cap.timezone
+        result.scope, result.reset_at = cap.scope, cap.reset_at
         return result

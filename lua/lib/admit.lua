@@ -18,6 +18,10 @@ end
 if code ~= OK then
   reply = { code, now_ms, FRESH, 0, 0, amount or 0, 0, '' }
 else
+  if timed then
+    local packed_label = label
+    --- @inline lib/label_model
+  end
   --- @include lib/queue
   --- @include lib/expire
   --- @include lib/find

@@ -70,13 +70,14 @@ if dirty or freed then
   end
 
   local packed_root = struct.pack(ROOT_FORMAT, root[1], root[2], root[3], root[4], root[5], root[6], root[7], root[8])
-  if #levels == 1 and dirty == levels and not (freed or extra_field or others) then
+  if #levels == 1 and dirty == levels and not (freed or extra_field or others or timed) then
     -- Written out: unpack() is a call that costs more than thirteen look-ups.
     local n = nodes['']
     redis.call('HSET', STATE, 'r', packed_root, 'n', struct.pack(NODE_FORMAT, n[1], n[2], n[3], n[4], n[5], n[6], n[7],
       n[8], n[9], n[10], n[11], n[12], n[13]))
   else
     local fields = { 'r', packed_root }
+    --- @inline lib/timed_write
     for _, paths in ipairs({ freed and freed.paths or {}, dirty or {} }) do
       for i = 1, #paths do
         fields[#fields + 1] = 'n' .. paths[i]
@@ -84,6 +85,10 @@ if dirty or freed then
         if others and others[paths[i]] then
           fields[#fields + 1] = 'b' .. paths[i]
           fields[#fields + 1] = others[paths[i]]
+        end
+        if timed and timed[paths[i]] then
+          fields[#fields + 1] = 'z' .. paths[i]
+          fields[#fields + 1] = write_timed(timed[paths[i]])
         end
       end
     end

@@ -29,3 +29,6 @@ for i = 1, #levels do
     end
   end
 end
+if timed then
+  --- @inline lib/timed_bounds
+end

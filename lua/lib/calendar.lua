@@ -16,61 +16,66 @@ local function month_of_day(day)
   return (year_of_era + era * 400 - 1970) * 12 + march_month + 2
 end
 
--- Moves one counter of a node to the present period. What other periods had spent by themselves is kept, so that no step
--- of the clock reopens a period: spent = own spend of the present period + that of periods which lie in the future.
--- Usually there is one other period, the one before (spent and distance in the node); when the clock was stepped back
--- the others lie in a list apart: id, own spend, id, own spend ...
-local function roll_counter(node, id_at, spent_at, previous_at, back_at, present, others)
-  local last, own, back = node[id_at], node[spent_at], node[back_at]
-  if back > 0 and back < APART then
-    others[1], others[2] = last - back, node[previous_at]
-  end
+-- Moves a counter from the period that starts at last to [present, beyond). What other periods had spent by themselves is
+-- kept (others: start, own spend, start, own spend ...), so that no step of the clock reopens a period: spent = own spend
+-- of the present period + that of periods which lie in the future. While none does, only the latest other one is kept;
+-- else at most OTHERS_MAX: the earliest is forgotten, or counts in the next one when it lies ahead.
+-- Answers what is spent now, changes others, and says whether any lies ahead.
+local function shift_counter(last, spent, others, present, beyond)
+  local own, total, latest, ahead, kept = spent, 0, -1, false, {}
   for at = 1, #others, 2 do
     own = own - (others[at] > last and others[at + 1] or 0)
   end
   others[#others + 1] = last
   others[#others + 1] = own
-
-  local spent, latest, ahead, kept = 0, 0, false, {}
   for at = 1, #others, 2 do
-    local id, amount = others[at], others[at + 1]
-    spent = spent + (id >= present and amount or 0)
-    if id ~= present and amount ~= 0 then
-      kept[#kept + 1], kept[#kept + 2] = id, amount
-      ahead = ahead or id > present
-      latest = id > latest and id or latest
+    local start, amount = others[at], others[at + 1]
+    total = total + (start >= present and amount or 0)
+    if (start < present or start >= beyond) and amount ~= 0 then
+      kept[#kept + 1], kept[#kept + 2] = start, amount
+      ahead = ahead or start >= beyond
+      latest = start > latest and start or latest
     end
+  end
+  while ahead and #kept > 2 * OTHERS_MAX do
+    local first, second = 1, nil
+    for at = 3, #kept, 2 do
+      if kept[at] < kept[first] then
+        first, second = at, first
+      elseif not second or kept[at] < kept[second] then
+        second = at
+      end
+    end
+    if kept[first] >= beyond then
+      kept[second + 1] = kept[second + 1] + kept[first + 1]
+    end
+    table.remove(kept, first + 1)
+    table.remove(kept, first)
   end
   for at = #others, 1, -1 do
     others[at] = nil
   end
-  node[id_at], node[spent_at], node[previous_at], node[back_at] = present, spent, 0, 0
-  if ahead then
-    -- More than OTHERS_MAX: the earliest is forgotten, or counts in the next one when it lies ahead.
-    while #kept > 2 * OTHERS_MAX do
-      local first, second = 1, nil
-      for at = 3, #kept, 2 do
-        if kept[at] < kept[first] then
-          first, second = at, first
-        elseif not second or kept[at] < kept[second] then
-          second = at
-        end
-      end
-      if kept[first] > present then
-        kept[second + 1] = kept[second + 1] + kept[first + 1]
-      end
-      table.remove(kept, first + 1)
-      table.remove(kept, first)
+  for at = 1, #kept, 2 do
+    if ahead or kept[at] == latest then
+      others[#others + 1], others[#others + 2] = kept[at], kept[at + 1]
     end
-    for at = 1, #kept do
-      others[at] = kept[at]
+  end
+  return total, ahead
+end
+
+-- Moves one counter of a node to the present period. Usually there is one other period, the one before: its spend and
+-- its distance stand in the node; when periods lie ahead the others are kept apart.
+local function roll_counter(node, id_at, spent_at, previous_at, back_at, present, others)
+  local last, back = node[id_at], node[back_at]
+  if back > 0 and back < APART then
+    others[1], others[2] = last - back, node[previous_at]
+  end
+  local spent, ahead = shift_counter(last, node[spent_at], others, present, present + 1)
+  node[id_at], node[spent_at], node[previous_at], node[back_at] = present, spent, 0, ahead and APART or 0
+  if not ahead and others[1] then
+    if present - others[1] < APART then
+      node[previous_at], node[back_at] = others[2], present - others[1]
     end
-    node[back_at] = APART
-  else
-    for at = 1, #kept, 2 do
-      if kept[at] == latest and present - latest < APART then
-        node[previous_at], node[back_at] = kept[at + 1], present - latest
-      end
-    end
+    others[2], others[1] = nil, nil
   end
 end

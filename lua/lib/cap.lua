@@ -3,10 +3,13 @@
 -- lib/settle_hold.
 --- @include lib/struct
 local CAP_FORMAT, CAP_BYTES = '<BBi7', 9
-local DAILY, MONTHLY = 4, 5
+local DAILY, MONTHLY, TOTAL = 4, 5, 6
 local DENY, WARN, NOTIFY = 0, 1, 2
 -- What a reply says of a cap: level (1 is the root), kind, action, flags, limit, spent, admitted (25 bytes).
 local NOTE_FORMAT = '<BBBBi7i7i7'
 -- Its flags: this cap refuses the amount; this charge is the one that crossed it; a deny cap that a hold admitted
 -- before has passed.
 local NOTE_REFUSED, NOTE_FIRST, NOTE_OVER = 1, 2, 4
+-- And: a timed cap (lib/timed); end of its period, lengths of model and zone, model and zone follow the 25 bytes.
+local NOTE_TIMED = 8
+local CAPS_MAX = 32

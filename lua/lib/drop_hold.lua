@@ -10,6 +10,10 @@ for i = 1, #levels do
   node[ADMITTED] = node[ADMITTED] - hold_admitted
   node[OPEN_HOLDS] = node[OPEN_HOLDS] - 1
 end
+if timed then
+  local held_model, more_admitted = own_model, -hold_admitted
+  --- @inline lib/timed_hold
+end
 -- The bound is left as it is while others are open: it is a lower one. Without any there is nothing to wait for.
 if nodes[''][OPEN_HOLDS] == 0 then
   root[NEXT_EXPIRY_MS] = 0

@@ -5,6 +5,7 @@
 --- @include lib/root
 --- @include lib/record
 --- @include lib/ledger
+--- @include lib/timed
 --- @include lib/load
 --- @include lib/queue
 
@@ -25,6 +26,14 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
       end
       nodes[path] = node
       node[BALANCE_READ] = node[BALANCE]
+      local packed_timed = redis.call('HGET', STATE, 'z' .. path)
+      if packed_timed and packed_timed ~= '' then
+        -- Of an account beside the call's own, so its periods hold up nobody: what is held belongs to none.
+        local due_periods = false
+        --- @inline lib/timed_read
+        timed = timed or {}
+        timed[path] = read_timed(packed_timed)
+      end
     end
     if not is_freed[path] then
       is_freed[path] = true
@@ -41,11 +50,23 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
     local admitted = flags % 2 == IS_ADMITTED and amount or 0
     local payer = touch(path)
     payer[HELD] = payer[HELD] - amount
+    local used_model = ''
+    do
+      local terms_at = AFTER_HOLD + (flags % (2 * WAS_EXTENDED) >= WAS_EXTENDED and 7 or 0) + (flags >= HAS_FLOOR and 7 or 0)
+      local packed_label = struct.unpack('<Bc0', record, terms_at)
+      --- @inline lib/label_model
+    end
     local at = 0
     while at do
       local node = touch(at == 0 and '' or string.sub(path, 1, at - 1))
       node[ADMITTED] = node[ADMITTED] - admitted
       node[OPEN_HOLDS] = node[OPEN_HOLDS] - 1
+      local items = timed and timed[at == 0 and '' or string.sub(path, 1, at - 1)]
+      for each = 1, items and #items or 0 do
+        if items[each][T_MODEL] ~= '' and items[each][T_MODEL] == used_model then
+          items[each][T_HELD] = items[each][T_HELD] - admitted
+        end
+      end
       at = path ~= '' and at <= #path and (string.find(path, '/', at + 1, true) or #path + 1)
     end
     root[SEQUENCE] = root[SEQUENCE] + 1

@@ -22,6 +22,11 @@ elseif record then
     end
   end
 end
+if timed and (hold_state == OPEN or (hold_state == EXPIRED and #record >= AFTER_HOLD)) then
+  local packed_label = struct.unpack('<Bc0', record, hold_flags >= HAS_FLOOR and hold_terms_at + 7 or hold_terms_at)
+  --- @inline lib/label_model
+  own_model = used_model
+end
 local hold_admitted = hold_flags % 2 == IS_ADMITTED and hold_amount or 0
 -- More than one call can free is due: open in the store, expired all the same.
 local hold_is_due = hold_state == OPEN and hold_expires_ms <= now_ms

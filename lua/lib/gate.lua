@@ -18,6 +18,10 @@ if amount > cap_bound then
     end
   end
 end
+if timed and amount > cap_bound then
+  local noted_amount, noted_own, charged_now = amount, own_admitted, 0
+  --- @inline lib/timed_notes
+end
 if notes ~= '' and binding then
   code = CAP_REACHED
 elseif amount > money_bound then

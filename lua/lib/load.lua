@@ -5,6 +5,7 @@
 --- @include lib/codes
 --- @include lib/node
 --- @include lib/root
+--- @include lib/timed
 --- @include lib/clock
 
 local today = (now_ms - now_ms % DAY_MS) / DAY_MS
@@ -13,6 +14,9 @@ local root = nil           -- unpacked root record
 local nodes = {}           -- path -> unpacked node, rolled to the present; absent: no such node
 local caps = {}            -- path -> packed caps; false or absent: none
 local others = nil          -- path -> packed counters of other periods, after a step of the clock (lib/roll)
+local timed = nil           -- path -> unpacked timed caps, where there are any (lib/timed)
+local due_periods = false   -- a timed cap's period is over and only the client knows the present one
+local used_model, own_model = '', ''  -- model of the charge and of the operation's hold; set where there are timed caps
 local code = OK
 local values
 if PATH == '' then
@@ -54,7 +58,16 @@ else
         nodes[levels[i]] = node
         node[BALANCE_READ] = node[BALANCE]
       end
-      caps[levels[i]] = values[2 * i + 1]
+      local items = values[2 * i + 1]
+      caps[levels[i]] = items
+      if items and string.byte(items) == MARKER then
+        --- @inline lib/timed_read
+        timed = timed or {}
+        timed[levels[i]] = read_timed(redis.call('HGET', STATE, 'z' .. levels[i]))
+      end
+    end
+    if due_periods then
+      code = ROLL_NEEDED
     end
   end
 end

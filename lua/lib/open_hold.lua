@@ -14,6 +14,10 @@ for i = 1, #levels do
   node[ADMITTED] = node[ADMITTED] + (admit and amount or 0)
   node[OPEN_HOLDS] = node[OPEN_HOLDS] + 1
 end
+if timed and admit then
+  local held_model, more_admitted = used_model, amount
+  --- @inline lib/timed_hold
+end
 local opened_flags = (admit and IS_ADMITTED or 0) + (strict and IS_STRICT or 0) + (floor ~= 0 and HAS_FLOOR or 0)
 local terms = (floor ~= 0 and struct.pack('<i7', floor) or '') .. struct.pack('<Bc0', #label, label)
 root[SEQUENCE] = root[SEQUENCE] + 1

@@ -2,6 +2,7 @@
 -- Reads payer, charged. Sets balance_change, notes.
 --- @include lib/node
 --- @include lib/cap
+--- @include lib/timed
 --- @include lib/load
 --- @include lib/queue
 payer[BALANCE] = payer[BALANCE] - charged
@@ -20,5 +21,20 @@ for i = 1, #levels do
       local flags = (node[kind] - charged <= limit and NOTE_FIRST or 0) + (action == DENY and NOTE_OVER or 0)
       notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, flags, limit, node[kind], node[ADMITTED])
     end
+  end
+end
+if timed then
+  for i = 1, #levels do
+    local items = timed[levels[i]]
+    for at = 1, items and #items or 0 do
+      local item = items[at]
+      if item[T_MODEL] == '' or item[T_MODEL] == used_model then
+        item[T_SPENT] = item[T_SPENT] + charged
+      end
+    end
+  end
+  local noted_amount, noted_own, charged_now = false, 0, charged
+  if charged > 0 then
+    --- @inline lib/timed_notes
   end
 end

@@ -27,6 +27,7 @@ do
       label = struct.unpack('<Bc0', record, hold_terms_at)
     end
     local admit, strict = hold_flags % 2 == IS_ADMITTED, hold_flags % (2 * IS_STRICT) >= IS_STRICT
+    used_model = own_model
     local own_amount, own_admitted, binding, more_held, more_charged = 0, 0, admit, amount, 0
     --- @inline lib/bounds
     --- @inline lib/exact

@@ -99,15 +99,23 @@ def test_wrong_arguments(account, wrong):
 
 
 def test_wrong_caps(account):
-    """A period to remove must be known; a limit must fit; caps per model are refused, not ignored."""
+    """A period to remove must be known; a limit must fit; zones must exist, names of models be of bounded length."""
     with pytest.raises(InvalidArgumentError, match="daily, monthly"):
-        account.remove_spend_cap("u", "weekly")
+        account.remove_spend_cap("u", "fortnightly")
     with pytest.raises(InvalidAmountError):
         account.set_spend_cap(SpendCap(user_id="u", limit=MAX_UNITS))
     with pytest.raises(InvalidIdError):
         account.set_spend_cap(SpendCap(user_id="", limit=1))
-    with pytest.raises(InvalidArgumentError, match="model"):
-        account.check_spend_cap("u", model="m")
+    for model in ("", "x" * 129):
+        with pytest.raises(InvalidArgumentError, match="model"):
+            account.check_spend_cap("u", model=model)
+        with pytest.raises(InvalidArgumentError, match="model"):
+            account.remove_spend_cap("u", "daily", model=model)
+        with pytest.raises(ValueError, match="model"):
+            SpendCap(user_id="u", limit=1, model=model)
+    for zone in ("Mars/Olympus", "../etc", "\0", "Europe"):
+        with pytest.raises(ValueError, match="time zone"):
+            SpendCap(user_id="u", limit=1, timezone=zone)
 
 
 def test_only_an_adjustment_may_be_negative_and_zero_is_not_rounded_to(account):

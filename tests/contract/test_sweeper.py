@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from functools import partial
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_a_thread_sweeps_until_it_is_stopped(api):
         store.reserve(f"u{at}", 5, ttl=1)
     api.clock.advance(seconds=2)
     turns = Turns(2)
-    sweeper = Sweeper(store.sweep, 60, turns)
+    sweeper = Sweeper(partial(store.sweep, 100_000), 60, turns)
     assert turns.done.wait(20)
     assert (sweeper.sweeps, sweeper.freed, sweeper.last_error, sweeper.running) == (2, 3, None, True)
     turns.over.set()

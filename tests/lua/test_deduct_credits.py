@@ -142,7 +142,7 @@ def test_an_admitted_part_is_deductible_below_a_lowered_limit(engine):
         engine.reserve(hold, 30)
     engine.set_cap("c", 10)
     reply = engine.deduct("h", 31)
-    assert (reply.code, notes_in(reply.notes)[0][4:]) == (Code.CAP_REACHED, (10, 0, 60))
+    assert (reply.code, notes_in(reply.notes)[0][4:7]) == (Code.CAP_REACHED, (10, 0, 60))
     assert engine.deduct("i", 30).code == Code.OK
 
 

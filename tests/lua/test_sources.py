@@ -25,7 +25,7 @@ from lua_sources import (
 )  # fmt: skip
 
 from ducto_redis.codes import Code
-from ducto_redis.core import batches, flows, holding, operations, resolving, sweeping
+from ducto_redis.core import batches, flows, holding, operations, resolving, rolling, sweeping
 from ducto_redis.core.scripts import INJECTED_CLOCK, PORTABLE_STRUCT, ScriptSet, expand, lua_root
 from ducto_redis.core.space import Config, Space
 from ducto_redis.models import SpendCap
@@ -76,6 +76,7 @@ def calls():
         operations.set_spend_cap(space, cap, op_id="a"),
         operations.remove_spend_cap(space, "u", "daily", op_id="a"),
         operations.get_balance(space, "u"),
+        next(rolling.roll(operations.get_balance(space, "u"))),
         flows._shard_call(space, 0, "read"),
     ]
 

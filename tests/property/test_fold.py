@@ -8,8 +8,9 @@ import pytest
 
 from ducto_redis import MemoryStore, SpendCap
 from ducto_redis.core.entries import Kind, read_entry
-from ducto_redis.core.fold import NOTHING_APART, LedgerBroken, fold, read_apart
-from ducto_redis.core.packed import int_at, read_caps, read_node
+from ducto_redis.core.fold import LedgerBroken, fold
+from ducto_redis.core.fold_nodes import NOTHING_APART, read_apart
+from ducto_redis.core.packed import int_at, read_caps, read_node, read_timed
 from ducto_redis.core.scripts import INJECTED_CLOCK
 from ducto_redis.drivers.embedded import EmbeddedDriver, connect
 from ducto_redis.testing import FakeClock, redis_store
@@ -26,18 +27,22 @@ def give(store, user, draw):
 
 
 def cap(store, user, draw):
-    chosen = {"cap_type": draw.choice(["daily", "monthly"]), "action": draw.choice(["deny", "warn", "notify"])}
+    period = draw.choice(["daily", "monthly", "daily", "monthly", "total", "hourly", "weekly", "yearly"])
+    model = draw.choice([None, None, None, "m"])
+    chosen = {"cap_type": period, "model": model, "action": draw.choice(["deny", "warn", "notify"])}
     if draw.random() < 0.8:
-        store.set_spend_cap(SpendCap(user_id=user, limit=draw.randint(0, 900), **chosen))
+        zone = draw.choice(["UTC", "UTC", "UTC", "Europe/Berlin", "Australia/Lord_Howe"])
+        store.set_spend_cap(SpendCap(user_id=user, limit=draw.randint(0, 900), timezone=zone, **chosen))
     else:
-        store.remove_spend_cap(user, chosen["cap_type"])
+        store.remove_spend_cap(user, period, model)
 
 
 def hold(store, user, draw, holds):
     reserve = draw.choice([store.reserve, store.reserve_credits])
     # Keys of our own: holds that expire at the same moment are freed in the order of their ids.
     key = f"k{draw.randrange(10**9)}"
-    made = reserve(user, draw.randint(0, 60), ttl=draw.choice([1, 600, 604_800]), model="m", idempotency_key=key)
+    model = draw.choice([None, "m", "other"])
+    made = reserve(user, draw.randint(0, 60), ttl=draw.choice([1, 600, 604_800]), model=model, idempotency_key=key)
     if made.error is None:
         holds.append((user, made.hold_id))
 
@@ -95,6 +100,11 @@ def entries_of(client, namespace, shards=1):
     ]
 
 
+def plain(cap):
+    """A timed cap whose other periods stand in the order of time."""
+    return cap._replace(others=tuple(sorted(cap.others)))
+
+
 def assert_state(client, namespace, states):
     """The state hashes and expiry indexes of the server are what the entries add up to, field by field."""
     for root, state in states.items():
@@ -103,6 +113,10 @@ def assert_state(client, namespace, states):
         assert {name[1:]: read_node(data) for name, data in stored.items() if name[0] == "n"} == state.nodes
         caps = {name[1:]: list(read_caps(data)) for name, data in stored.items() if name[0] == "c"}
         assert {path: items for path, items in caps.items() if items} == state.caps
+        timed = {name[1:]: list(read_timed(data)) for name, data in stored.items() if name[0] == "z" and data}
+        assert {path: [plain(cap) for cap in items] for path, items in timed.items()} == {
+            path: [plain(cap) for cap in items] for path, items in state.timed.items()
+        }
         apart = {name[1:]: read_apart(data) for name, data in stored.items() if name[0] == "b"}
         assert {path: kept for path, kept in apart.items() if kept != NOTHING_APART} == state.apart
         assert {name[1:]: int_at(data, 0) for name, data in stored.items() if name[0] == "g"} == state.purchased
