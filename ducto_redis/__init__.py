@@ -51,12 +51,14 @@ from ducto_redis.pricing.metrics import ToolCall, UsageMetrics
 from ducto_redis.store import MemoryStore, RedisStore
 from ducto_redis.work_models import (
     ChargeItem,
+    Difference,
     HoldInfo,
     HoldListResult,
     OpenAccountResult,
     ReserveItem,
     ResolveResult,
     SweepResult,
+    VerifyResult,
 )
 
 __version__ = "0.1.0"
@@ -85,6 +87,7 @@ __all__ = [
     "CreditManager",
     "CreditMetadata",
     "DeductionResult",
+    "Difference",
     "HoldInfo",
     "HoldListResult",
     "HoldResult",
@@ -120,5 +123,6 @@ __all__ = [
     "SweepResult",
     "ToolCall",
     "UsageMetrics",
+    "VerifyResult",
     "__version__",
 ]

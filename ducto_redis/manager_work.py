@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
+from ducto_redis.core.entries import Entry
 from ducto_redis.manager_base import ManagerBase
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult
 from ducto_redis.money import Amount
@@ -16,6 +17,7 @@ from ducto_redis.work_models import (
     ReserveItem,
     ResolveResult,
     SweepResult,
+    VerifyResult,
 )
 
 
@@ -122,3 +124,15 @@ class ManagedWork(ManagerBase):
     def start_sweeper(self, every: float = 60, limit: int = 1000) -> Sweeper:
         """Sweeps in the background until the store is closed. See ``RedisStore.start_sweeper``."""
         return self.store.start_sweeper(every, limit)
+
+    def list_accounts(self) -> list[str]:
+        """The ids of all accounts of the namespace. See ``RedisStore.list_accounts``."""
+        return self.store.list_accounts()
+
+    def read_ledger(self, shard: int) -> list[Entry]:
+        """The entries of a shard's ledger that are still there. See ``RedisStore.read_ledger``."""
+        return self.store.read_ledger(shard)
+
+    def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyResult:
+        """Compares what the ledger adds up to with the state. See ``RedisStore.verify``."""
+        return self._done(self.store.verify(progress))

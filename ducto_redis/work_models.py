@@ -99,3 +99,44 @@ class ReserveItem(ChargeItem):
 
     ttl: float = 600
     over_cap: OverCap = "clamp"
+
+
+class Difference(BaseModel):
+    """Something stored that is not what the ledger adds up to; ``root`` is encoded as in keys."""
+
+    root: str
+    what: str
+    stored: str
+    folded: str
+
+
+class VerifyResult(Result):
+    """What ``verify`` found.
+
+    Attributes:
+        roots: Roots that were compared.
+        entries: Ledger entries that were read.
+        holds: Open holds that were compared.
+        newer: Roots that were opened while it ran; not compared.
+        unverifiable: Roots whose first entries were trimmed from the ledger: it alone cannot tell.
+        differences: What does not add up.
+    """
+
+    roots: int = 0
+    entries: int = 0
+    holds: int = 0
+    newer: int = 0
+    unverifiable: int = 0
+    differences: tuple[Difference, ...] = ()
+
+    def __add__(self, other: VerifyResult) -> VerifyResult:
+        """Both together."""
+        return VerifyResult(
+            user_id="",
+            roots=self.roots + other.roots,
+            entries=self.entries + other.entries,
+            holds=self.holds + other.holds,
+            newer=self.newer + other.newer,
+            unverifiable=self.unverifiable + other.unverifiable,
+            differences=(*self.differences, *other.differences),
+        )

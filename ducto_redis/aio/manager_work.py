@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ducto_redis.aio.manager_base import AsyncManagerBase
 from ducto_redis.aio.sweeper import Sweeper
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
+from ducto_redis.core.entries import Entry
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult
 from ducto_redis.money import Amount
 from ducto_redis.work_models import (
@@ -16,6 +17,7 @@ from ducto_redis.work_models import (
     ReserveItem,
     ResolveResult,
     SweepResult,
+    VerifyResult,
 )
 
 
@@ -124,3 +126,15 @@ class AsyncManagedWork(AsyncManagerBase):
     def start_sweeper(self, every: float = 60, limit: int = 1000) -> Sweeper:
         """Sweeps in the background until the store is closed. See ``RedisStore.start_sweeper``."""
         return self.store.start_sweeper(every, limit)
+
+    async def list_accounts(self) -> list[str]:
+        """The ids of all accounts of the namespace. See ``RedisStore.list_accounts``."""
+        return await self.store.list_accounts()
+
+    async def read_ledger(self, shard: int) -> list[Entry]:
+        """The entries of a shard's ledger that are still there. See ``RedisStore.read_ledger``."""
+        return await self.store.read_ledger(shard)
+
+    async def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyResult:
+        """Compares what the ledger adds up to with the state. See ``RedisStore.verify``."""
+        return await self._done(await self.store.verify(progress))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ducto_redis.aio.store_base import AsyncStoreBase
 from ducto_redis.aio.sweeper import Sweeper
-from ducto_redis.core import holding, operations, resolving, sweeping
+from ducto_redis.core import holding, operations, resolving, sweeping, verify
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
+from ducto_redis.core.entries import Entry
 from ducto_redis.ids import new_id
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult
 from ducto_redis.money import Amount
@@ -19,6 +20,7 @@ from ducto_redis.work_models import (
     ReserveItem,
     ResolveResult,
     SweepResult,
+    VerifyResult,
 )
 
 
@@ -164,3 +166,29 @@ class AsyncWorkOperations(AsyncStoreBase):
         if self._sweeper is None or not self._sweeper.running:
             self._sweeper = Sweeper(partial(self.sweep, limit), every)
         return self._sweeper
+
+    async def list_accounts(self) -> list[str]:
+        """The ids of all accounts of the namespace; looks at every key of the server, so not for requests."""
+        return await self._driver.run_flow(verify.list_accounts(self._space))
+
+    async def read_ledger(self, shard: int) -> list[Entry]:
+        """The entries of a shard's ledger that are still there, oldest first.
+
+        Args:
+            shard: 0 up to one less than ``setup()`` says.
+        """
+        return await self._driver.run_flow(verify.read_ledger(self._space, shard))
+
+    async def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyResult:
+        """Compares what the ledger adds up to with the state, account by account; may run while others write (SPEC 8).
+
+        Args:
+            progress: Is told after each shard how many are done, and of how many.
+        """
+        roots = await self._driver.run_flow(verify.find_roots(self._space))
+        result = VerifyResult(user_id="")
+        for done, shard in enumerate(sorted(roots), 1):
+            result += await self._driver.run_flow(verify.verify_shard(self._space, shard, roots[shard]))
+            if progress is not None:
+                progress(done, len(roots))
+        return result

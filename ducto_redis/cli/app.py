@@ -8,7 +8,11 @@ import typer
 from rich.console import Console
 
 from ducto_redis import CreditError, MemoryStore, RedisStore, __version__
+from ducto_redis.cli.accounts import balance, holds, top_up
+from ducto_redis.cli.caps import caps
 from ducto_redis.cli.demo import tell
+from ducto_redis.cli.replaying import replay
+from ducto_redis.cli.verifying import verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +34,14 @@ def options(
     ] = False,
 ) -> None:
     """Spend caps, balances and holds on Redis."""
+
+
+app.command()(replay)
+app.command()(verify)
+app.command()(balance)
+app.command()(holds)
+app.command("top-up")(top_up)
+app.add_typer(caps, name="caps")
 
 
 @app.command()

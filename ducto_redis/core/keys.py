@@ -118,6 +118,19 @@ class KeyMaker:
         """A pattern that the expiry indexes of all roots match."""
         return f"{self.namespace}:{{*}}:x:*"
 
+    def state_pattern(self) -> str:
+        """A pattern that the state hashes of all roots match."""
+        return f"{self.namespace}:{{*}}:s:*"
+
+    def root_of(self, key: bytes) -> Account:
+        """The root whose state hash a key is."""
+        return self.account(unquote(key.decode().rpartition(":s:")[2]))
+
+    def keys_of_root(self, shard: int, root: str) -> tuple[bytes, bytes]:
+        """State hash and expiry index of an encoded root."""
+        tag = f"{self.namespace}:{{{shard}}}:"
+        return f"{tag}s:{root}".encode(), f"{tag}x:{root}".encode()
+
     def account_of(self, key: bytes) -> Account:
         """The root whose expiry index a key is."""
         return self.account(unquote(key.decode().rpartition(":x:")[2]))

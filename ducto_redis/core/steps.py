@@ -53,11 +53,17 @@ class Scan(NamedTuple):
     limit: int
 
 
+class Ask(NamedTuple):
+    """Several reading commands at one moment of the server (MULTI); answers the list of their raw replies."""
+
+    commands: tuple[tuple[str | bytes | int, ...], ...]
+
+
 class Answer(NamedTuple, Generic[T]):
     """An operation that is answered without asking the server: refused input."""
 
     value: T
 
 
-Step: TypeAlias = Call[Any] | Batch | ServerVersion | Scan
+Step: TypeAlias = Call[Any] | Batch | ServerVersion | Scan | Ask
 Flow: TypeAlias = Generator[Step, Any, T]

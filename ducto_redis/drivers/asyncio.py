@@ -17,10 +17,20 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ResponseError
 
 from ducto_redis.core.scripts import ScriptSet
-from ducto_redis.core.steps import Batch, Call, Flow, Scan, ServerVersion, Step
+from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, ServerVersion, Step
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import adrive
-from ducto_redis.drivers.replies import LOADS, Waits, command_of, read_replies, scan_command, scanned, version_in
+from ducto_redis.drivers.replies import (
+    LOADS,
+    Waits,
+    command_of,
+    flat,
+    read_replies,
+    scan_command,
+    scanned,
+    transaction,
+    version_in,
+)
 from ducto_redis.drivers.retrying import DEFAULT_POLICY, ENDING, PASSING, Attempts, own_reply
 from ducto_redis.drivers.urls import connect_options
 from ducto_redis.errors import ConfigError
@@ -133,6 +143,11 @@ class AsyncDriver:
             return step.parse(own_reply(step.script, reply) if resent else reply)
         if isinstance(step, Batch):
             return await self._run_batch(step, resent=resent)
+        if isinstance(step, Ask):
+            async with self._connection(None) as connection:
+                await send(connection, connection.pack_commands(transaction(step)))
+                replies = [await connection.read_response(disable_decoding=True) for _ in range(len(step.commands) + 2)]
+            return [flat(reply) for reply in replies[-1]]
         if isinstance(step, Scan):
             async with self._connection(None) as connection:
                 return scanned(await self._exchange(connection, *scan_command(step)))

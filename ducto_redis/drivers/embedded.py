@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from redis.exceptions import NoScriptError, RedisError
 
 from ducto_redis.core.scripts import PORTABLE_STRUCT, ScriptSet
-from ducto_redis.core.steps import Batch, Call, Flow, Scan, Step
+from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, Step
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import drive
-from ducto_redis.drivers.replies import command_of
+from ducto_redis.drivers.replies import command_of, flat
 from ducto_redis.drivers.retrying import DEFAULT_POLICY
 from ducto_redis.errors import ConfigError
 
@@ -91,6 +91,9 @@ class EmbeddedDriver:
             return step.parse(self._evaluate(step))
         if isinstance(step, Batch):
             return [call.parse(self._evaluate(call)) for call in step.calls]
+        if isinstance(step, Ask):
+            with self._lock:
+                return [flat(self._client.execute_command(*command)) for command in step.commands]
         if isinstance(step, Scan):
             with self._lock:
                 # As it tells them to redis-py's client: keys are bytes, the cursor a number.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import NoPermissionError, ResponseError
 
 from ducto_redis.core.scripts import Script
-from ducto_redis.core.steps import Call, Scan
+from ducto_redis.core.steps import Ask, Call, Scan
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.retrying import own_reply
 
@@ -39,6 +39,30 @@ def command_of(call: Call[Any], script: Script, stamp: Callable[[], int] | None)
 def scan_command(step: Scan) -> tuple[Any, ...]:
     """The SCAN command of a step."""
     return ("SCAN", step.cursor, "MATCH", step.pattern, "COUNT", step.limit)
+
+
+def transaction(step: Ask) -> list[tuple[Any, ...]]:
+    """The commands of a step between MULTI and EXEC."""
+    return [("MULTI",), *step.commands, ("EXEC",)]
+
+
+def flat(reply: Any) -> Any:
+    """A reply in the flat form of RESP2, whichever protocol was spoken: no mappings, no pairs of member and score."""
+    if isinstance(reply, dict):
+        return [part for pair in reply.items() for part in pair]
+    if isinstance(reply, list | tuple) and reply and all(_is_scored(each) for each in reply):
+        return [part for member, score in reply for part in (member, b"%d" % int(score))]
+    if isinstance(reply, list | tuple) and reply and all(_is_entry(each) for each in reply):
+        return [[name, flat(fields) if isinstance(fields, dict) else fields] for name, fields in reply]
+    return reply
+
+
+def _is_scored(item: Any) -> bool:
+    return isinstance(item, list | tuple) and len(item) == 2 and isinstance(item[1], int | float)  # noqa: PLR2004
+
+
+def _is_entry(item: Any) -> bool:
+    return isinstance(item, list | tuple) and len(item) == 2 and isinstance(item[1], list | dict)  # noqa: PLR2004
 
 
 def scanned(reply: Sequence[Any]) -> tuple[int, list[bytes]]:

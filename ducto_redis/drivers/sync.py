@@ -16,10 +16,20 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ducto_redis.core.scripts import ScriptSet
-from ducto_redis.core.steps import Batch, Call, Flow, Scan, ServerVersion, Step
+from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, ServerVersion, Step
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import drive
-from ducto_redis.drivers.replies import LOADS, Waits, command_of, read_replies, read_version, scan_command, scanned
+from ducto_redis.drivers.replies import (
+    LOADS,
+    Waits,
+    command_of,
+    flat,
+    read_replies,
+    read_version,
+    scan_command,
+    scanned,
+    transaction,
+)
 from ducto_redis.drivers.retrying import DEFAULT_POLICY, ENDING, PASSING, Attempts, own_reply
 from ducto_redis.drivers.urls import connect_options
 from ducto_redis.errors import ConfigError
@@ -102,6 +112,11 @@ class SyncDriver:
             return step.parse(own_reply(step.script, reply) if resent else reply)
         if isinstance(step, Batch):
             return self._run_batch(step, resent=resent)
+        if isinstance(step, Ask):
+            with self._connection(None) as connection:
+                connection.send_packed_command(connection.pack_commands(transaction(step)))
+                replies = [connection.read_response(disable_decoding=True) for _ in range(len(step.commands) + 2)]
+            return [flat(reply) for reply in replies[-1]]
         if isinstance(step, Scan):
             with self._connection(None) as connection:
                 return scanned(self._exchange(connection, *scan_command(step)))

@@ -1,0 +1,54 @@
+"""What the commands share: the options that name the store, opening it, and failing clearly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ducto_redis.manager import CreditManager
+from ducto_redis.store import MemoryStore, RedisStore
+
+RedisOption = Annotated[
+    str | None,
+    typer.Option(
+        "--redis", metavar="URL", envvar="DUCTO_REDIS_URL",
+        help="A server (redis://, rediss://, unix://); without one the embedded engine, which is empty.",
+    ),
+]  # fmt: skip
+NamespaceOption = Annotated[str, typer.Option(envvar="DUCTO_NAMESPACE", help="The installation on that server.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+UserArgument = Annotated[str, typer.Argument(help="The account; a path for one below others.", metavar="USER")]
+
+
+@contextmanager
+def manager_of(redis: str | None, namespace: str) -> Iterator[CreditManager]:
+    """A manager on the store that the options name; the namespace must be there, but on the embedded engine."""
+    with open_store(redis, namespace) as store:
+        store.setup(create=redis is None)
+        yield CreditManager(store)
+
+
+def open_store(redis: str | None, namespace: str) -> RedisStore:
+    """The store that the options name."""
+    return RedisStore.from_url(redis, namespace=namespace) if redis else MemoryStore(namespace=namespace)
+
+
+def show(table: Table) -> None:
+    """Prints a table; into a pipe or a file without breaking its lines."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 240
+    console.print(table)
+
+
+def fail(console: Console, message: str) -> NoReturn:
+    """Ends with exit code 2 and a message: the command could not be carried out."""
+    console.print(f"[red]{message}[/red]", soft_wrap=True)
+    raise typer.Exit(2)

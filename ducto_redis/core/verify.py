@@ -1,0 +1,138 @@
+"""``verify``: what the ledger adds up to is what the state says, root by root; works while others write (SPEC 8).
+
+A root's state and the number of its last entry are read at one moment, then the ledger, which is written first and so
+holds at least as many entries: those up to that number are added up and compared, field by field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+from urllib.parse import unquote
+
+from ducto_redis.core.entries import Entry, Kind, read_entry
+from ducto_redis.core.flows import ready
+from ducto_redis.core.fold import LedgerBroken, RootState, fold
+from ducto_redis.core.fold_nodes import NOTHING_APART, read_apart
+from ducto_redis.core.packed import int_at, read_caps, read_node, read_timed
+from ducto_redis.core.space import Space
+from ducto_redis.core.steps import Ask, Flow, Scan
+from ducto_redis.work_models import Difference, VerifyResult
+
+_PAGE: Final = 1000
+_SEQUENCE_AT: Final = 9
+
+
+def find_roots(space: Space) -> Flow[dict[int, set[str]]]:
+    """The roots that have a state, by shard."""
+    yield from ready(space)
+    roots: dict[int, set[str]] = {shard: set() for shard in range(space.known.shards)}
+    cursor = -1
+    while cursor:
+        cursor, names = yield Scan(max(cursor, 0), space.keys.state_pattern(), _PAGE)
+        for name in names:
+            account = space.keys.root_of(name)
+            roots[account.shard].add(account.name.decode())
+    return roots
+
+
+def list_accounts(space: Space) -> Flow[list[str]]:
+    """The ids of all accounts: every node of every root."""
+    roots = yield from find_roots(space)
+    names: list[str] = []
+    for shard, some in sorted(roots.items()):
+        for root in sorted(some):
+            [fields] = yield Ask((("HKEYS", space.keys.keys_of_root(shard, root)[0]),))
+            paths = sorted(field[1:].decode() for field in fields if field[:1] == b"n")
+            names += [unquote(f"{root}/{path}" if path else root) for path in paths]
+    return names
+
+
+def read_ledger(space: Space, shard: int) -> Flow[list[Entry]]:
+    """All entries of a shard's ledger that are still there, oldest first."""
+    yield from ready(space)
+    ledger, _ = space.keys.shard_keys(shard)
+    entries: list[Entry] = []
+    start = b"-"
+    while True:
+        [page] = yield Ask((("XRANGE", ledger, start, "+", "COUNT", _PAGE),))
+        entries += [read_entry(fields[1]) for _, fields in page]
+        if len(page) < _PAGE:
+            return entries
+        start = b"(" + page[-1][0]
+
+
+def verify_shard(space: Space, shard: int, roots: Iterable[str]) -> Flow[VerifyResult]:
+    """Compares the roots of a shard; see the module."""
+    states: dict[str, Any] = {}
+    for root in sorted(roots):
+        keys = space.keys.keys_of_root(shard, root)
+        states[root] = yield Ask((("HGETALL", keys[0]), ("ZRANGE", keys[1], 0, -1, "WITHSCORES")))
+    entries = yield from read_ledger(space, shard)
+    by_root: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.kind is not Kind.OPEN:
+            by_root.setdefault(entry.root, []).append(entry)
+    result = VerifyResult(user_id="", entries=len(entries))
+    was_trimmed = not entries or entries[0].kind is not Kind.OPEN
+    for root, (hashed, index) in states.items():
+        stored = {hashed[at].decode(): hashed[at + 1] for at in range(0, len(hashed), 2)}
+        if "r" in stored:
+            _verify_root(result, root, stored, index, by_root.get(root, []), was_trimmed=was_trimmed)
+    for root in sorted(by_root.keys() - states.keys()):
+        # Opened after the roots were listed - or its state is gone.
+        [exists] = yield Ask((("EXISTS", space.keys.keys_of_root(shard, root)[0]),))
+        result.newer += exists
+        if not exists:
+            lost = Difference(root=root, what="state", stored="missing", folded=f"{len(by_root[root])} entries")
+            result.differences = (*result.differences, lost)
+    return result
+
+
+def _verify_root(
+    result: VerifyResult, root: str, stored: dict[str, bytes], index: list[Any], entries: list[Entry], *,
+    was_trimmed: bool,
+) -> None:  # fmt: skip
+    sequence = int_at(stored["r"], _SEQUENCE_AT, 5)
+    known = [entry for entry in entries if entry.sequence <= sequence]
+    result.roots += 1
+    if was_trimmed and (not known or known[0].sequence != 1):
+        result.unverifiable += 1
+        return
+    try:
+        state = fold(known).get(root, RootState())
+    except LedgerBroken as broken:
+        result.differences = (*result.differences, Difference(root=root, what="ledger", stored="", folded=str(broken)))
+        return
+    result.holds += len(state.holds)
+    found = [
+        Difference(root=root, what=what, stored=str(here)[:200], folded=str(there)[:200])
+        for what, here, there in _pairs(stored, index, state, sequence)
+        if here != there
+    ]
+    result.differences = (*result.differences, *found)
+
+
+def _pairs(
+    stored: dict[str, bytes], index: list[Any], state: RootState, sequence: int
+) -> Iterator[tuple[str, object, object]]:
+    """What is stored beside what the entries add up to."""
+
+    def fields(letter: str) -> dict[str, bytes]:
+        return {name[1:]: data for name, data in stored.items() if name[0] == letter and data}
+
+    yield "sequence", sequence, state.sequence
+    nodes = {path: read_node(data) for path, data in fields("n").items()}
+    for path in sorted(nodes.keys() | state.nodes.keys()):
+        yield f"node {path!r}", nodes.get(path), state.nodes.get(path)
+    yield "caps", {path: caps for path, data in fields("c").items() if (caps := list(read_caps(data)))}, state.caps
+    timed = {path: [cap._replace(others=()) for cap in read_timed(data)] for path, data in fields("z").items()}
+    folded = {path: [cap._replace(others=()) for cap in caps] for path, caps in state.timed.items()}
+    yield "timed caps", timed, folded
+    apart = {path: kept for path, data in fields("b").items() if (kept := read_apart(data)) != NOTHING_APART}
+    yield "other periods", apart, state.apart
+    yield "purchased", {path: int_at(data, 0) for path, data in fields("g").items()}, state.purchased
+    members = {index[at].decode(): int(float(index[at + 1])) for at in range(0, len(index), 2)}
+    yield "open holds", members, {field: hold.expires_ms for field, hold in state.holds.items()}
+    for path, node in sorted(state.nodes.items()):
+        yield f"held of {path!r}", node.held, sum(hold.amount for hold in state.holds.values() if hold.path == path)
