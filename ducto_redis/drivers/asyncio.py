@@ -18,11 +18,11 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from ducto_redis.core.scripts import ScriptSet
 from ducto_redis.core.steps import Batch, Call, Flow, Scan, ServerVersion, Step
+from ducto_redis.drivers import urls
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import adrive
 from ducto_redis.drivers.replies import LOADS, Waits, command_of, read_replies, scan_command, scanned, version_in
 from ducto_redis.drivers.retrying import DEFAULT_POLICY, ENDING, PASSING, Attempts, own_reply
-from ducto_redis.drivers.urls import connect_options
 from ducto_redis.errors import ConfigError
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def connect(url: str) -> redis.asyncio.Redis:
         ConfigError: redis-py cannot read the URL.
     """
     try:
-        return redis.asyncio.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **connect_options())
+        return redis.asyncio.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **urls.connect_options())
     except ValueError as cause:
         msg = f"the store's URL cannot be used: {cause}"
         raise ConfigError(msg) from cause
@@ -65,6 +65,20 @@ async def send(connection: Any, packed: Any) -> None:
     before = _cancel_requests()
     await connection.send_packed_command(packed)
     _raise_if_cancelled(before)
+
+
+async def receive(connection: Any) -> Any:
+    """Reads a reply; a client without a limit of its own is given one, so that no call waits for ever.
+
+    Raises:
+        TimeoutError: None came.
+    """
+    if connection.socket_timeout is not None:
+        return await connection.read_response(disable_decoding=True)
+    reply = await connection.read_response(disable_decoding=True, timeout=urls.SOCKET_TIMEOUT)
+    if reply is None:  # redis-py says so instead of raising; none of our commands answers nil
+        raise TimeoutError("Timeout reading from the server")
+    return reply
 
 
 def driver_of(client: Any) -> Any:
@@ -155,12 +169,15 @@ class AsyncDriver:
             replies = [first]
             for _ in rest:
                 try:
-                    replies.append(await connection.read_response(disable_decoding=True))
+                    replies.append(await receive(connection))
                 except ResponseError as error:  # the replies behind it are still to be read
                     replies.append(error)
             for at, reply in enumerate(replies):
                 if isinstance(reply, NoScriptError):
-                    replies[at] = await self._evaluate(connection, batch.calls[at])
+                    try:
+                        replies[at] = await self._evaluate(connection, batch.calls[at])
+                    except ResponseError as error:
+                        replies[at] = error
         return read_replies(batch.calls, replies, resent=resent)
 
     async def _evaluate(self, connection: Any, call: Call[Any]) -> Any:
@@ -176,7 +193,7 @@ class AsyncDriver:
     @staticmethod
     async def _exchange(connection: Any, *command: Any) -> Any:
         await send(connection, connection.pack_command(*command))
-        return await connection.read_response(disable_decoding=True)
+        return await receive(connection)
 
     @asynccontextmanager
     async def _connection(self, call: Call[Any] | None) -> AsyncIterator[Any]:

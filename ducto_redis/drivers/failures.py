@@ -20,8 +20,10 @@ from ducto_redis.errors import (
 _NOT_NOW: Final = frozenset(
     {"LOADING", "READONLY", "BUSY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS", "MISCONF", "UNKILLABLE"}
 )
-#: redis-py drops the first word of errors it has a class for.
+#: redis-py drops the first word of errors it has a class for. A script that is not loaded - flushed as often as it was
+#: loaded - was not executed either.
 _NOT_NOW_CLASSES: Final = (
+    redis_errors.NoScriptError,
     redis_errors.BusyLoadingError,
     redis_errors.ReadOnlyError,
     redis_errors.TryAgainError,

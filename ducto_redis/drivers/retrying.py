@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ducto_redis.core.steps import Batch, Call, Reply, Step
-from ducto_redis.errors import CreditError, InvalidArgumentError, OutcomeUnknown, ScriptFailed, StoreUnavailable
+from ducto_redis.errors import (
+    AuthenticationFailed,
+    CreditError,
+    InvalidArgumentError,
+    OutcomeUnknown,
+    ScriptFailed,
+    StoreUnavailable,
+)
 
 #: What a repetition may help against: not executed, or perhaps executed.
 PASSING: Final = (StoreUnavailable, OutcomeUnknown)
@@ -110,7 +117,7 @@ class Attempts:
 
 
 #: Failures that end a step at once; after an attempt that may have been executed they do not tell the outcome.
-ENDING: Final = (ScriptFailed,)
+ENDING: Final = (ScriptFailed, AuthenticationFailed)
 
 
 def own_reply(script: str, reply: Reply) -> Reply:

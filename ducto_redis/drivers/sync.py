@@ -17,11 +17,11 @@ from redis.retry import Retry
 
 from ducto_redis.core.scripts import ScriptSet
 from ducto_redis.core.steps import Batch, Call, Flow, Scan, ServerVersion, Step
+from ducto_redis.drivers import urls
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import drive
 from ducto_redis.drivers.replies import LOADS, Waits, command_of, read_replies, read_version, scan_command, scanned
 from ducto_redis.drivers.retrying import DEFAULT_POLICY, ENDING, PASSING, Attempts, own_reply
-from ducto_redis.drivers.urls import connect_options
 from ducto_redis.errors import ConfigError
 
 T = TypeVar("T")
@@ -34,10 +34,21 @@ def connect(url: str) -> redis.Redis:
         ConfigError: redis-py cannot read the URL.
     """
     try:
-        return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **connect_options())
+        return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **urls.connect_options())
     except ValueError as cause:
         msg = f"the store's URL cannot be used: {cause}"
         raise ConfigError(msg) from cause
+
+
+def receive(connection: Any) -> Any:
+    """Reads a reply; a client without a limit of its own is given one, so that no call waits for ever.
+
+    Raises:
+        redis.exceptions.TimeoutError: None came.
+    """
+    if connection.socket_timeout is None and not connection.can_read(timeout=urls.SOCKET_TIMEOUT):
+        raise redis.exceptions.TimeoutError("Timeout reading from the server")
+    return connection.read_response(disable_decoding=True)
 
 
 def driver_of(client: Any) -> Any:
@@ -121,12 +132,15 @@ class SyncDriver:
             replies = [first]
             for _ in rest:
                 try:
-                    replies.append(connection.read_response(disable_decoding=True))
+                    replies.append(receive(connection))
                 except redis.exceptions.ResponseError as error:  # the replies behind it are still to be read
                     replies.append(error)
             for at, reply in enumerate(replies):
                 if isinstance(reply, redis.exceptions.NoScriptError):
-                    replies[at] = self._evaluate(connection, batch.calls[at])
+                    try:
+                        replies[at] = self._evaluate(connection, batch.calls[at])
+                    except redis.exceptions.ResponseError as error:
+                        replies[at] = error
         return read_replies(batch.calls, replies, resent=resent)
 
     def _evaluate(self, connection: Any, call: Call[Any]) -> Any:
@@ -142,7 +156,7 @@ class SyncDriver:
     @staticmethod
     def _exchange(connection: Any, *command: Any) -> Any:
         connection.send_packed_command(connection.pack_command(*command))
-        return connection.read_response(disable_decoding=True)
+        return receive(connection)
 
     @contextmanager
     def _connection(self, call: Call[Any] | None) -> Iterator[Any]:
