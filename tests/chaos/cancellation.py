@@ -82,8 +82,10 @@ async def awaited(what: CancelledAt) -> Any:
     return await what
 
 
-def calls(store: AsyncRedisStore) -> Generator[Coroutine[Any, Any, Any], None, None]:
+def calls(store: AsyncRedisStore, first: int) -> Generator[Coroutine[Any, Any, Any], None, None]:
     """Endless calls of every kind, on one account."""
+    for _ in range(first % 8):
+        yield store.get_balance("u")
     for at in itertools.count():
         key = f"k{at}"
         yield store.reserve("u", 1, ttl=TTL_S, idempotency_key=key)
@@ -108,11 +110,11 @@ async def opened(server: Any, namespace: str, clock: FakeClock) -> AsyncIterator
         yield store, client.connection_pool
 
 
-async def storm(server: Any, namespace: str, n: int, clock: FakeClock) -> Counter[str]:
+async def storm(server: Any, namespace: str, n: int, clock: FakeClock, seed: int) -> Counter[str]:
     """Cancels n calls; after each, witnesses are read whose balances never change."""
     seen: Counter[str] = Counter()
     async with opened(server, namespace, clock) as (store, pool):
-        made, k, turn = calls(store), 0, 0
+        made, k, turn = calls(store, seed), 0, seed
         while seen["cancelled"] < n:
             cut = CancelledAt(next(made), k, WAYS[turn % len(WAYS)])
             told = (await asyncio.gather(asyncio.ensure_future(awaited(cut)), return_exceptions=True))[0]
@@ -134,14 +136,14 @@ async def storm(server: Any, namespace: str, n: int, clock: FakeClock) -> Counte
     return seen
 
 
-def run(server: Any, namespace: str, n: int) -> Counter[str]:
-    """Cancels n calls at every await point.
+def run(server: Any, namespace: str, n: int, seed: int = 0) -> Counter[str]:
+    """Cancels n calls at every await point; the seed chooses the way and the call it begins with.
 
     Returns:
         ``cancelled``, ``wrong replies``, ``held before`` and ``held after`` the time to live, ``connections kept``.
     """
     clock = FakeClock()
-    seen = asyncio.run(storm(server, namespace, n, clock))
+    seen = asyncio.run(storm(server, namespace, n, clock, seed))
     clock.advance(seconds=_HOUR)
     with redis_store(server.url, clock, namespace=namespace) as store:
         while (store.sweep()).complete is False:

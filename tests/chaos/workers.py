@@ -23,7 +23,7 @@ from ducto_redis.testing import FakeClock, redis_store
 ACCOUNTS = 10
 GRANT = 1_000_000
 TTL_S = 60
-#: Steps of one round: reserve, settle and the two calls of the control have four each, and each pair is followed by one.
+#: Steps of one round: reserve, settle and the two calls of the control have four each, and one follows each pair.
 ROUND = 18
 ROUNDS = 3
 AT_ONCE = 8
