@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import redis.asyncio
@@ -111,7 +112,7 @@ class AsyncDriver:
             ConfigError: Another event loop has used this driver before.
         """
         self._claim_loop()
-        return await adrive(flow, self._persist)
+        return await adrive(flow, partial(self._persist, failed_at=[]))
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -125,15 +126,22 @@ class AsyncDriver:
             msg = "this store belongs to another event loop; make one store per loop"
             raise ConfigError(msg)
 
-    async def _persist(self, step: Step) -> Any:
-        """Attempts a step until it is done, fails for good, or the policy's deadline is over."""
+    async def _persist(self, step: Step, failed_at: list[float]) -> Any:
+        """Attempts a step until it is done, fails for good, or the policy's deadline is over.
+
+        Args:
+            step: The step.
+            failed_at: When the first attempt of the flow failed, shared by its steps: they have one deadline.
+        """
         attempts: Attempts | None = None
         while True:
             try:
                 return await self._step(step, resent=attempts is not None and attempts.unknown)
             except PASSING as error:
-                attempts = attempts or Attempts(self.policy, step, self._waits.now_s())
-                delay_s = attempts.delay_s(error, self._waits.now_s(), self._waits.chance())
+                now_s = self._waits.now_s()
+                failed_at.append(now_s)
+                attempts = attempts or Attempts(self.policy, step, failed_at[0])
+                delay_s = attempts.delay_s(error, now_s, self._waits.chance())
                 await self._waits.sleep(delay_s)
             except ENDING as error:
                 if attempts is None or not attempts.unknown:

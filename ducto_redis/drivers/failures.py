@@ -9,6 +9,7 @@ from redis import exceptions as redis_errors
 from ducto_redis.core.steps import Call
 from ducto_redis.errors import (
     AuthenticationFailed,
+    ConfigError,
     CreditError,
     OutcomeUnknown,
     ScriptFailed,
@@ -51,6 +52,10 @@ def translate(error: BaseException, call: Call[object] | None, *, sent: bool) ->
         return AuthenticationFailed(f"the server refused the login: {error}")
     if isinstance(error, _NOT_NOW_CLASSES):
         return StoreUnavailable(f"{name}was not executed: {error}")
+    if isinstance(error, redis_errors.AskError):  # MovedError is one
+        return ConfigError(
+            f"the server is a node of a cluster, and {name or 'the command '}belongs to another: {error}"
+        )
     if isinstance(error, _LOST):
         if sent and call is not None:
             return OutcomeUnknown(

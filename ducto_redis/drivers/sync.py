@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import redis
@@ -85,21 +86,28 @@ class SyncDriver:
 
     def run_flow(self, flow: Flow[T]) -> T:
         """Runs a flow to its end."""
-        return drive(flow, self._persist)
+        return drive(flow, partial(self._persist, failed_at=[]))
 
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
 
-    def _persist(self, step: Step) -> Any:
-        """Attempts a step until it is done, fails for good, or the policy's deadline is over."""
+    def _persist(self, step: Step, failed_at: list[float]) -> Any:
+        """Attempts a step until it is done, fails for good, or the policy's deadline is over.
+
+        Args:
+            step: The step.
+            failed_at: When the first attempt of the flow failed, shared by its steps: they have one deadline.
+        """
         attempts: Attempts | None = None
         while True:
             try:
                 return self._step(step, resent=attempts is not None and attempts.unknown)
             except PASSING as error:
-                attempts = attempts or Attempts(self.policy, step, self._waits.now_s())
-                delay_s = attempts.delay_s(error, self._waits.now_s(), self._waits.chance())
+                now_s = self._waits.now_s()
+                failed_at.append(now_s)
+                attempts = attempts or Attempts(self.policy, step, failed_at[0])
+                delay_s = attempts.delay_s(error, now_s, self._waits.chance())
                 self._waits.sleep(delay_s)
             except ENDING as error:
                 if attempts is None or not attempts.unknown:

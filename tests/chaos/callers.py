@@ -80,6 +80,25 @@ def race(url, namespace, by, limit, attempts):
         return Counter(attempts=attempts, admitted=admitted, spent=spent, above=max(spent - CAP, 0), reserved=reserved)
 
 
+def last_credit(url, namespace, rounds, callers):
+    """Has every caller ask for the one credit that a cap leaves, at once; gives how many got it, by round."""
+    gate = threading.Barrier(callers)
+    client = redis.Redis(unix_socket_path=url.removeprefix("unix://"), max_connections=callers * 2)
+    with RedisStore(client, namespace=namespace, shards=1) as store, ThreadPoolExecutor(callers) as pool:
+        store.setup()
+
+        def ask(user):
+            gate.wait()
+            return store.reserve(user, 1).error_code is None
+
+        won = []
+        for at in range(rounds):
+            store.add_credits(f"u{at}", PLENTY)
+            store.set_spend_cap(SpendCap(user_id=f"u{at}", limit=1))
+            won.append(sum(pool.map(ask, [f"u{at}"] * callers)))
+        return won
+
+
 def unprotected(url, namespace, cap, callers=64):
     """The control: read the spend, compare, then add - what a check-then-add limiter does. Gives the spend."""
     client = redis.Redis(unix_socket_path=url.removeprefix("unix://"), max_connections=callers * 2)

@@ -25,6 +25,13 @@ def test_credits_spent_above_a_deny_cap_or_a_balance(server, namespace, by, limi
     assert seen["reserved"] == 0
 
 
+def test_the_last_credit_goes_to_one(server, namespace, record_property):
+    """32 threads ask for the last credit under a cap at the same moment, 50 times: one gets it, every time."""
+    winners = callers.last_credit(server.url, namespace, rounds=50, callers=32)
+    record_property("figure", f"the last credit of a cap, 32 threads, 50 times: {max(winners)} at most got it")
+    assert winners == [1] * 50
+
+
 def test_the_unprotected_control_overspends(server, namespace, record_property):
     """Check, then add, from 64 threads: the same cap is passed, so the race is real on this machine."""
     worst = max(callers.unprotected(server.url, f"{namespace}-{turn}", 5_000) for turn in range(3))

@@ -176,3 +176,30 @@ def test_a_batch_that_was_executed_in_part_is_not_called_unavailable():
     with pytest.raises(ScriptFailed):
         read_replies(batch, [[0, 1, 0], ResponseError("WRONGTYPE")], resent=False)
     assert read_replies(batch, [[0, 1, 1], [0, 1, 2]], resent=True) == [[0, 1, 0], [0, 1, 2]]
+
+
+@both
+def test_the_steps_of_an_operation_share_one_deadline(asynchronous):
+    """Reading the configuration took most of the time: the call itself has only the rest."""
+    clock, failures = Clock(chance=0.999), 5
+
+    def flow():
+        yield CALL
+        return (yield CALL)
+
+    def attempt(_step, *, resent):  # noqa: ARG001 - as the driver calls it
+        nonlocal failures
+        failures -= 1
+        if failures:
+            raise StoreUnavailable("away")
+        return "done"
+
+    async def aattempt(step, *, resent):
+        return attempt(step, resent=resent)
+
+    driver = AsyncDriver(Fake(), waits=clock.waits(asynchronous=True)) if asynchronous else None
+    driver = driver or SyncDriver(Fake(), waits=clock.waits(asynchronous=False))
+    driver.policy, driver._step = RetryPolicy(2.0, 0.1, 0.5), aattempt if asynchronous else attempt
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(driver.run_flow(flow())) if asynchronous else driver.run_flow(flow())
+    assert 1.0 < sum(clock.waited) < 2.0
