@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .venv/.ready: pyproject.toml scripts/setup.sh
 	@bash scripts/setup.sh
@@ -38,6 +38,9 @@ bench: setup  ## the goals of speed and memory, measured; QUICK=1 for less
 
 bench-layout: setup  ## the measurements behind the layout of the data
 	$(BIN)/python bench/layout.py
+
+chaos-%: setup  ## one row of docs/guarantees.md until its total is N: make chaos-executions N=100000; chaos-report
+	@$(BIN)/python scripts/chaos.py $* $(if $(N),--n $(N))
 
 clean:  ## removes the virtual environment and caches
 	rm -rf .venv dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache

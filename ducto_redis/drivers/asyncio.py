@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import redis.asyncio
@@ -18,13 +19,14 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from ducto_redis.core.scripts import ScriptSet
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, ServerVersion, Step
+from ducto_redis.drivers import urls
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import adrive
 from ducto_redis.drivers.replies import (
     LOADS,
     Waits,
     command_of,
-    flat,
+    executed,
     read_replies,
     scan_command,
     scanned,
@@ -32,7 +34,6 @@ from ducto_redis.drivers.replies import (
     version_in,
 )
 from ducto_redis.drivers.retrying import DEFAULT_POLICY, ENDING, PASSING, Attempts, own_reply
-from ducto_redis.drivers.urls import connect_options
 from ducto_redis.errors import ConfigError
 
 T = TypeVar("T")
@@ -45,7 +46,7 @@ def connect(url: str) -> redis.asyncio.Redis:
         ConfigError: redis-py cannot read the URL.
     """
     try:
-        return redis.asyncio.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **connect_options())
+        return redis.asyncio.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **urls.connect_options())
     except ValueError as cause:
         msg = f"the store's URL cannot be used: {cause}"
         raise ConfigError(msg) from cause
@@ -75,6 +76,20 @@ async def send(connection: Any, packed: Any) -> None:
     before = _cancel_requests()
     await connection.send_packed_command(packed)
     _raise_if_cancelled(before)
+
+
+async def receive(connection: Any) -> Any:
+    """Reads a reply; a client without a limit of its own is given one, so that no call waits for ever.
+
+    Raises:
+        TimeoutError: None came.
+    """
+    if connection.socket_timeout is not None:
+        return await connection.read_response(disable_decoding=True)
+    reply = await connection.read_response(disable_decoding=True, timeout=urls.SOCKET_TIMEOUT)
+    if reply is None:  # redis-py says so instead of raising; none of our commands answers nil
+        raise TimeoutError("Timeout reading from the server")
+    return reply
 
 
 def driver_of(client: Any) -> Any:
@@ -107,7 +122,7 @@ class AsyncDriver:
             ConfigError: Another event loop has used this driver before.
         """
         self._claim_loop()
-        return await adrive(flow, self._persist)
+        return await adrive(flow, partial(self._persist, failed_at=[]))
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -121,15 +136,22 @@ class AsyncDriver:
             msg = "this store belongs to another event loop; make one store per loop"
             raise ConfigError(msg)
 
-    async def _persist(self, step: Step) -> Any:
-        """Attempts a step until it is done, fails for good, or the policy's deadline is over."""
+    async def _persist(self, step: Step, failed_at: list[float]) -> Any:
+        """Attempts a step until it is done, fails for good, or the policy's deadline is over.
+
+        Args:
+            step: The step.
+            failed_at: When the first attempt of the flow failed, shared by its steps: they have one deadline.
+        """
         attempts: Attempts | None = None
         while True:
             try:
                 return await self._step(step, resent=attempts is not None and attempts.unknown)
             except PASSING as error:
-                attempts = attempts or Attempts(self.policy, step, self._waits.now_s())
-                delay_s = attempts.delay_s(error, self._waits.now_s(), self._waits.chance())
+                now_s = self._waits.now_s()
+                failed_at.append(now_s)
+                attempts = attempts or Attempts(self.policy, step, failed_at[0])
+                delay_s = attempts.delay_s(error, now_s, self._waits.chance())
                 await self._waits.sleep(delay_s)
             except ENDING as error:
                 if attempts is None or not attempts.unknown:
@@ -146,8 +168,7 @@ class AsyncDriver:
         if isinstance(step, Ask):
             async with self._connection(None) as connection:
                 await send(connection, connection.pack_commands(transaction(step)))
-                replies = [await connection.read_response(disable_decoding=True) for _ in range(len(step.commands) + 2)]
-            return [flat(reply) for reply in replies[-1]]
+                return executed(await self._receive_all(connection, len(step.commands) + 2))
         if isinstance(step, Scan):
             async with self._connection(None) as connection:
                 return scanned(await self._exchange(connection, *scan_command(step)))
@@ -167,15 +188,13 @@ class AsyncDriver:
             rest = batch.calls[1:]
             commands = [command_of(call, self._scripts[call.script], self._stamp) for call in rest]
             await send(connection, connection.pack_commands(commands))
-            replies = [first]
-            for _ in rest:
-                try:
-                    replies.append(await connection.read_response(disable_decoding=True))
-                except ResponseError as error:  # the replies behind it are still to be read
-                    replies.append(error)
+            replies = [first, *await self._receive_all(connection, len(rest))]
             for at, reply in enumerate(replies):
                 if isinstance(reply, NoScriptError):
-                    replies[at] = await self._evaluate(connection, batch.calls[at])
+                    try:
+                        replies[at] = await self._evaluate(connection, batch.calls[at])
+                    except ResponseError as error:
+                        replies[at] = error
         return read_replies(batch.calls, replies, resent=resent)
 
     async def _evaluate(self, connection: Any, call: Call[Any]) -> Any:
@@ -189,9 +208,19 @@ class AsyncDriver:
         return await self._exchange(connection, *command)
 
     @staticmethod
+    async def _receive_all(connection: Any, count: int) -> list[Any]:
+        replies = []
+        for _ in range(count):
+            try:
+                replies.append(await receive(connection))
+            except ResponseError as error:  # the replies behind it are still to be read
+                replies.append(error)
+        return replies
+
+    @staticmethod
     async def _exchange(connection: Any, *command: Any) -> Any:
         await send(connection, connection.pack_command(*command))
-        return await connection.read_response(disable_decoding=True)
+        return await receive(connection)
 
     @asynccontextmanager
     async def _connection(self, call: Call[Any] | None) -> AsyncIterator[Any]:

@@ -9,6 +9,7 @@ from redis import exceptions as redis_errors
 from ducto_redis.core.steps import Call
 from ducto_redis.errors import (
     AuthenticationFailed,
+    ConfigError,
     CreditError,
     OutcomeUnknown,
     ScriptFailed,
@@ -20,8 +21,11 @@ from ducto_redis.errors import (
 _NOT_NOW: Final = frozenset(
     {"LOADING", "READONLY", "BUSY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS", "MISCONF", "UNKILLABLE"}
 )
-#: redis-py drops the first word of errors it has a class for.
+_ELSEWHERE: Final = ("MOVED", "ASK")
+#: redis-py drops the first word of errors it has a class for. A script that is not loaded - flushed as often as it was
+#: loaded - was not executed either.
 _NOT_NOW_CLASSES: Final = (
+    redis_errors.NoScriptError,
     redis_errors.BusyLoadingError,
     redis_errors.ReadOnlyError,
     redis_errors.TryAgainError,
@@ -58,13 +62,18 @@ def translate(error: BaseException, call: Call[object] | None, *, sent: bool) ->
                 operation=call.script,
             )
         return StoreUnavailable(f"the server cannot be reached: {error}")
-    return _of_response(str(error), name) if isinstance(error, redis_errors.ResponseError) else None
+    return _of_response(error, name) if isinstance(error, redis_errors.ResponseError) else None
 
 
-def _of_response(text: str, name: str) -> CreditError:
-    """The error for a server's error reply: not now, too old, or the script was stopped."""
-    if text.split(" ", 1)[0] in _NOT_NOW:
+def _of_response(error: redis_errors.ResponseError, name: str) -> CreditError:
+    """The error for a server's error reply: not now, another node's, too old, or the script was stopped."""
+    text = str(error)
+    first = text.split(" ", 1)[0]
+    if first in _NOT_NOW:
         return StoreUnavailable(f"{name}was not executed: {text}")
+    # The client follows no redirection; before redis-py 6 the words were left in the text. MovedError is an AskError.
+    if first in _ELSEWHERE or isinstance(error, redis_errors.AskError):
+        return ConfigError(f"{name}was not executed: its keys are on another node of a cluster ({text})")
     if "unexpected symbol near '#'" in text:
         return ServerTooOld("the server does not know script flags; ducto_redis needs Redis 7.0 or newer")
     return ScriptFailed(f"the server stopped {name or 'the command'}: {text}")

@@ -12,8 +12,9 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from ducto_redis.core.scripts import Script
 from ducto_redis.core.steps import Ask, Call, Scan
-from ducto_redis.drivers.failures import raise_ours
+from ducto_redis.drivers.failures import raise_ours, translate
 from ducto_redis.drivers.retrying import own_reply
+from ducto_redis.errors import OutcomeUnknown, StoreUnavailable
 
 #: How often a script is loaded for one call: SCRIPT FLUSH may come in between, but not for ever.
 LOADS = 3
@@ -44,6 +45,14 @@ def scan_command(step: Scan) -> tuple[Any, ...]:
 def transaction(step: Ask) -> list[tuple[Any, ...]]:
     """The commands of a step between MULTI and EXEC."""
     return [("MULTI",), *step.commands, ("EXEC",)]
+
+
+def executed(replies: Sequence[Any]) -> list[Any]:
+    """What the commands of a transaction answered, in flat form; raises the first error among its replies."""
+    for reply in (*replies, *(replies[-1] if isinstance(replies[-1], list) else ())):
+        if isinstance(reply, Exception):
+            raise reply
+    return [flat(reply) for reply in replies[-1]]
 
 
 def flat(reply: Any) -> Any:
@@ -85,9 +94,20 @@ def read_version(ask: Callable[[], bytes]) -> str:
 
 
 def read_replies(calls: Sequence[Call[Any]], replies: Sequence[Any], *, resent: bool) -> list[Any]:
-    """The results of a batch; the first error among its replies is raised once all of them were read."""
-    for call, reply in zip(calls, replies, strict=True):
-        if isinstance(reply, Exception):
-            raise_ours(reply, call, sent=True)
+    """The results of a batch; the first error among its replies is raised once all of them were read.
+
+    Raises:
+        OutcomeUnknown: Some calls were not executed and others were; sent again, those answer as they did.
+    """
+    failed = [(call, reply) for call, reply in zip(calls, replies, strict=True) if isinstance(reply, Exception)]
+    if failed:
+        call, error = failed[0]
+        if len(failed) < len(calls) and isinstance(translate(error, call, sent=True), StoreUnavailable):
+            raise OutcomeUnknown(
+                f"{len(failed)} of {len(calls)} calls of a batch were not executed ({error}), the others were",
+                user_id=call.user_id,
+                operation=call.script,
+            ) from error
+        raise_ours(error, call, sent=True)
     pairs = zip(calls, replies, strict=True)
     return [call.parse(own_reply(call.script, reply) if resent else reply) for call, reply in pairs]

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ducto_redis.core.steps import Batch, Call, Reply, Step
-from ducto_redis.errors import CreditError, InvalidArgumentError, OutcomeUnknown, ScriptFailed, StoreUnavailable
+from ducto_redis.errors import (
+    AuthenticationFailed,
+    CreditError,
+    InvalidArgumentError,
+    OutcomeUnknown,
+    ScriptFailed,
+    StoreUnavailable,
+)
 
 #: What a repetition may help against: not executed, or perhaps executed.
 PASSING: Final = (StoreUnavailable, OutcomeUnknown)
@@ -31,8 +38,8 @@ class RetryPolicy:
     """How long and how often a call is sent again when the server is away or a reply is lost.
 
     Attributes:
-        deadline_s: Seconds in which a new attempt may begin, from the first failure on, 0 to 3600; 0 never repeats. A
-            call ends at the latest one socket timeout after it.
+        deadline_s: Seconds in which a new attempt may begin, from the operation's first failure on, 0 to 3600; 0 never
+            repeats. A call ends at the latest one socket timeout after it.
         base_s: The longest first delay in seconds.
         cap_s: The longest delay in seconds.
 
@@ -62,7 +69,7 @@ class Attempts:
     Args:
         policy: How long to go on.
         step: What is attempted.
-        now_s: When the first attempt failed, on a clock that never steps.
+        now_s: When the first attempt of the operation failed, on a clock that never steps.
 
     Attributes:
         unknown: Whether an attempt may have been executed.
@@ -110,7 +117,7 @@ class Attempts:
 
 
 #: Failures that end a step at once; after an attempt that may have been executed they do not tell the outcome.
-ENDING: Final = (ScriptFailed,)
+ENDING: Final = (ScriptFailed, AuthenticationFailed)
 
 
 def own_reply(script: str, reply: Reply) -> Reply:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import redis
@@ -17,13 +18,14 @@ from redis.retry import Retry
 
 from ducto_redis.core.scripts import ScriptSet
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, ServerVersion, Step
+from ducto_redis.drivers import urls
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import drive
 from ducto_redis.drivers.replies import (
     LOADS,
     Waits,
     command_of,
-    flat,
+    executed,
     read_replies,
     read_version,
     scan_command,
@@ -31,7 +33,6 @@ from ducto_redis.drivers.replies import (
     transaction,
 )
 from ducto_redis.drivers.retrying import DEFAULT_POLICY, ENDING, PASSING, Attempts, own_reply
-from ducto_redis.drivers.urls import connect_options
 from ducto_redis.errors import ConfigError
 
 T = TypeVar("T")
@@ -44,10 +45,21 @@ def connect(url: str) -> redis.Redis:
         ConfigError: redis-py cannot read the URL.
     """
     try:
-        return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **connect_options())
+        return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **urls.connect_options())
     except ValueError as cause:
         msg = f"the store's URL cannot be used: {cause}"
         raise ConfigError(msg) from cause
+
+
+def receive(connection: Any) -> Any:
+    """Reads a reply; a client without a limit of its own is given one, so that no call waits for ever.
+
+    Raises:
+        redis.exceptions.TimeoutError: None came.
+    """
+    if connection.socket_timeout is None and not connection.can_read(timeout=urls.SOCKET_TIMEOUT):
+        raise redis.exceptions.TimeoutError("Timeout reading from the server")
+    return connection.read_response(disable_decoding=True)
 
 
 def driver_of(client: Any) -> Any:
@@ -84,21 +96,28 @@ class SyncDriver:
 
     def run_flow(self, flow: Flow[T]) -> T:
         """Runs a flow to its end."""
-        return drive(flow, self._persist)
+        return drive(flow, partial(self._persist, failed_at=[]))
 
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
 
-    def _persist(self, step: Step) -> Any:
-        """Attempts a step until it is done, fails for good, or the policy's deadline is over."""
+    def _persist(self, step: Step, failed_at: list[float]) -> Any:
+        """Attempts a step until it is done, fails for good, or the policy's deadline is over.
+
+        Args:
+            step: The step.
+            failed_at: When the first attempt of the flow failed, shared by its steps: they have one deadline.
+        """
         attempts: Attempts | None = None
         while True:
             try:
                 return self._step(step, resent=attempts is not None and attempts.unknown)
             except PASSING as error:
-                attempts = attempts or Attempts(self.policy, step, self._waits.now_s())
-                delay_s = attempts.delay_s(error, self._waits.now_s(), self._waits.chance())
+                now_s = self._waits.now_s()
+                failed_at.append(now_s)
+                attempts = attempts or Attempts(self.policy, step, failed_at[0])
+                delay_s = attempts.delay_s(error, now_s, self._waits.chance())
                 self._waits.sleep(delay_s)
             except ENDING as error:
                 if attempts is None or not attempts.unknown:
@@ -115,8 +134,7 @@ class SyncDriver:
         if isinstance(step, Ask):
             with self._connection(None) as connection:
                 connection.send_packed_command(connection.pack_commands(transaction(step)))
-                replies = [connection.read_response(disable_decoding=True) for _ in range(len(step.commands) + 2)]
-            return [flat(reply) for reply in replies[-1]]
+                return executed(self._receive_all(connection, len(step.commands) + 2))
         if isinstance(step, Scan):
             with self._connection(None) as connection:
                 return scanned(self._exchange(connection, *scan_command(step)))
@@ -133,15 +151,13 @@ class SyncDriver:
             rest = batch.calls[1:]
             commands = [command_of(call, self._scripts[call.script], self._stamp) for call in rest]
             connection.send_packed_command(connection.pack_commands(commands))
-            replies = [first]
-            for _ in rest:
-                try:
-                    replies.append(connection.read_response(disable_decoding=True))
-                except redis.exceptions.ResponseError as error:  # the replies behind it are still to be read
-                    replies.append(error)
+            replies = [first, *self._receive_all(connection, len(rest))]
             for at, reply in enumerate(replies):
                 if isinstance(reply, redis.exceptions.NoScriptError):
-                    replies[at] = self._evaluate(connection, batch.calls[at])
+                    try:
+                        replies[at] = self._evaluate(connection, batch.calls[at])
+                    except redis.exceptions.ResponseError as error:
+                        replies[at] = error
         return read_replies(batch.calls, replies, resent=resent)
 
     def _evaluate(self, connection: Any, call: Call[Any]) -> Any:
@@ -155,9 +171,19 @@ class SyncDriver:
         return self._exchange(connection, *command)
 
     @staticmethod
+    def _receive_all(connection: Any, count: int) -> list[Any]:
+        replies = []
+        for _ in range(count):
+            try:
+                replies.append(receive(connection))
+            except redis.exceptions.ResponseError as error:  # the replies behind it are still to be read
+                replies.append(error)
+        return replies
+
+    @staticmethod
     def _exchange(connection: Any, *command: Any) -> Any:
         connection.send_packed_command(connection.pack_command(*command))
-        return connection.read_response(disable_decoding=True)
+        return receive(connection)
 
     @contextmanager
     def _connection(self, call: Call[Any] | None) -> Iterator[Any]:

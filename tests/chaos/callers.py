@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import threading
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import redis
 
-from ducto_redis import AsyncRedisStore, RedisStore
+from ducto_redis import AsyncRedisStore, RedisStore, SpendCap
 
 COST = 7
+CAP = 50_000
+PLENTY = 10**9
 
 
 def attempt_many(store, attempts):
@@ -57,6 +60,43 @@ async def attempt_tasks(url, namespace, attempts, callers):
 
 def by_tasks(url, namespace, attempts, callers=500):
     return asyncio.run(attempt_tasks(url, namespace, attempts, callers))
+
+
+def race(url, namespace, by, limit, attempts):
+    """Lets callers race for a cap, or for a balance, of 50,000.
+
+    Returns:
+        ``attempts``, ``admitted``, ``spent``, ``above`` the limit, and ``reserved`` when all have ended.
+    """
+    with RedisStore.from_url(url, namespace=namespace, shards=1) as store:
+        store.setup()
+        granted = PLENTY if limit == "cap" else CAP
+        store.add_credits("u", granted)
+        if limit == "cap":
+            store.set_spend_cap(SpendCap(user_id="u", limit=CAP))
+        admitted = by(url, namespace, attempts)
+        spent = int(granted - store.get_balance("u").balance)
+        reserved = int(store.get_available("u").reserved)
+        return Counter(attempts=attempts, admitted=admitted, spent=spent, above=max(spent - CAP, 0), reserved=reserved)
+
+
+def last_credit(url, namespace, rounds, callers):
+    """Has every caller ask for the one credit that a cap leaves, at once; gives how many got it, by round."""
+    gate = threading.Barrier(callers)
+    client = redis.Redis(unix_socket_path=url.removeprefix("unix://"), max_connections=callers * 2)
+    with RedisStore(client, namespace=namespace, shards=1) as store, ThreadPoolExecutor(callers) as pool:
+        store.setup()
+
+        def ask(user):
+            gate.wait()
+            return store.reserve(user, 1).error_code is None
+
+        won = []
+        for at in range(rounds):
+            store.add_credits(f"u{at}", PLENTY)
+            store.set_spend_cap(SpendCap(user_id=f"u{at}", limit=1))
+            won.append(sum(pool.map(ask, [f"u{at}"] * callers)))
+        return won
 
 
 def unprotected(url, namespace, cap, callers=64):

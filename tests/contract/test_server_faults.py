@@ -153,6 +153,64 @@ def test_a_lost_reply_is_unknown_not_failed():
     assert len(sent) == 4
 
 
+NOT_NOW = (
+    "LOADING Redis is loading the dataset in memory", "READONLY You can't write against a read only replica.",
+    "BUSY Redis is busy running a script.", "MASTERDOWN Link with MASTER is down", "TRYAGAIN Multiple keys request",
+    "CLUSTERDOWN The cluster is down", "NOREPLICAS Not enough good replicas to write.", "NOSCRIPT No matching script.",
+    "MISCONF Redis is configured to save RDB snapshots", "UNKILLABLE Sorry the script already executed writes",
+    "ERR max number of clients reached",
+)  # fmt: skip
+NEVER = (
+    "OOM command not allowed when used memory > 'maxmemory'.", "WRONGTYPE Operation against a key", "ERR user_script",
+    "NOPERM this user has no permissions", "CROSSSLOT Keys in request don't hash to the same slot",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [*((text, StoreUnavailable) for text in NOT_NOW[:-1]), (NOT_NOW[-1], OutcomeUnknown),
+     *((text, ScriptFailed) for text in NEVER), ("MOVED 1 other:1", ConfigError), ("ASK 1 other:1", ConfigError),
+     ("NOAUTH Authentication required.", AuthenticationFailed)],
+    ids=lambda value: value.split(" ")[0] if isinstance(value, str) else value.__name__,
+)  # fmt: skip
+def test_errors_of_the_server_are_told_apart(text, kind):
+    """Not now and not executed, stopped, wrongly configured: what is not sure to be harmless is not called so."""
+    sent = []
+
+    def answer(words):
+        if words[0] == b"EVALSHA":
+            sent.append(words)
+            return f"-{text}\r\n".encode()
+        return info("7.2.0") if words[0] == b"INFO" else b"+OK\r\n"
+
+    stub = StubServer(answer)
+    raised = attempts(stub.url, lambda store: store.setup())
+    stub.close()
+    assert [type(error) for error in raised] == [kind] * 2
+    assert len(sent) == 2 * (4 if text.startswith("NOSCRIPT") else 1)
+
+
+def test_connections_that_the_server_ends_are_opened_again(server, namespace):
+    """CLIENT KILL before each of 50 calls: none fails."""
+
+    def kill():
+        server.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    with RedisStore.from_url(server.url, namespace=namespace, shards=1) as store:
+        store.setup()
+        for at in range(50):
+            kill()
+            assert store.add_credits("u", 1).new_balance == at + 1
+
+    async def later():
+        async with AsyncRedisStore.from_url(server.url, namespace=namespace, shards=1) as face:
+            for at in range(50, 100):
+                kill()
+                assert (await face.add_credits("u", 1)).new_balance == at + 1
+
+    asyncio.run(later())
+
+
 def test_a_flushed_script_cache_is_refilled(server, namespace):
     """SCRIPT FLUSH between calls goes unnoticed, in single calls and in the batch of setup()."""
     with RedisStore.from_url(server.url, namespace=namespace, shards=3) as store:

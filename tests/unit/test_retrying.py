@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from ducto_redis import RetryPolicy
 from ducto_redis.core.steps import Call
 from ducto_redis.drivers.asyncio import AsyncDriver
-from ducto_redis.drivers.replies import Waits
+from ducto_redis.drivers.replies import Waits, read_replies
 from ducto_redis.drivers.retrying import Attempts, own_reply
 from ducto_redis.drivers.sync import SyncDriver
-from ducto_redis.errors import ConfigError, InvalidArgumentError, OutcomeUnknown, ScriptFailed, StoreUnavailable
+from ducto_redis.errors import (
+    AuthenticationFailed,
+    ConfigError,
+    InvalidArgumentError,
+    OutcomeUnknown,
+    ScriptFailed,
+    StoreUnavailable,
+)
 
 CALL = Call("reserve", (), (), list, "u", "id-1")
 
@@ -94,7 +102,7 @@ def test_the_deadline_ends_it(asynchronous):
 
 
 @both
-@pytest.mark.parametrize("last", [StoreUnavailable("away"), ScriptFailed("OOM")])
+@pytest.mark.parametrize("last", [StoreUnavailable("away"), ScriptFailed("OOM"), AuthenticationFailed("no")])
 def test_after_a_lost_reply_nothing_else_is_certain(asynchronous, last):
     """However the last attempt failed, the first may have been executed: OutcomeUnknown with account, id, operation."""
     errors = [OutcomeUnknown("lost"), *[last] * 1000]
@@ -156,3 +164,42 @@ def test_what_cannot_be_resolved_says_so():
     """resolve() without a store behind it is a clear error."""
     with pytest.raises(ConfigError, match="cannot be resolved"):
         OutcomeUnknown("lost").resolve()
+
+
+def test_a_batch_that_was_executed_in_part_is_not_called_unavailable():
+    """One call was refused for now: with another executed the batch is unknown, without one it was not executed."""
+    batch, later = [CALL, CALL], ReadOnlyError("replica")
+    with pytest.raises(OutcomeUnknown, match="1 of 2"):
+        read_replies(batch, [[0, 1, 0], later], resent=False)
+    with pytest.raises(StoreUnavailable):
+        read_replies(batch, [later, later], resent=False)
+    with pytest.raises(ScriptFailed):
+        read_replies(batch, [[0, 1, 0], ResponseError("WRONGTYPE")], resent=False)
+    assert read_replies(batch, [[0, 1, 1], [0, 1, 2]], resent=True) == [[0, 1, 0], [0, 1, 2]]
+
+
+@both
+def test_the_steps_of_an_operation_share_one_deadline(asynchronous):
+    """Reading the configuration took most of the time: the call itself has only the rest."""
+    clock, failures = Clock(chance=0.999), 5
+
+    def flow():
+        yield CALL
+        return (yield CALL)
+
+    def attempt(_step, *, resent):  # noqa: ARG001 - as the driver calls it
+        nonlocal failures
+        failures -= 1
+        if failures:
+            raise StoreUnavailable("away")
+        return "done"
+
+    async def aattempt(step, *, resent):
+        return attempt(step, resent=resent)
+
+    driver = AsyncDriver(Fake(), waits=clock.waits(asynchronous=True)) if asynchronous else None
+    driver = driver or SyncDriver(Fake(), waits=clock.waits(asynchronous=False))
+    driver.policy, driver._step = RetryPolicy(2.0, 0.1, 0.5), aattempt if asynchronous else attempt
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(driver.run_flow(flow())) if asynchronous else driver.run_flow(flow())
+    assert 1.0 < sum(clock.waited) < 2.0
