@@ -6,7 +6,8 @@
          5 also_field  'e<op id>[/<path>]'
          6 amount      units to add, >= 0; 0 only moves the expiry
          7 ttl_ms      from now on, 1000 to 604800000, or 0 to leave the expiry; it never moves back
-  Reply  {code, now_ms, repetition, balance, held, amount, expires_ms, notes}; amount the hold's, after the addition
+  Reply  {code, now_ms, repetition, balance, held, amount, expires_ms, notes}; amount the hold's, after the addition;
+         refused: the addition
   Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
          LEASE_NOT_FOUND
          LEASE_EXPIRED CAP_REACHED INSUFFICIENT_CREDITS
@@ -82,9 +83,8 @@ else
     also = { { field = also_field, record = struct.pack('<Bi7i6i7i7i7i6', DONE, amount, ttl_ms, total, payer[BALANCE],
       payer[HELD], expires_ms) } }
     dirty = levels
-  else
-    total = amount
   end
 end
 --- @include lib/apply
-return answer or { code, now_ms, FRESH, payer and payer[BALANCE] or 0, payer and payer[HELD] or 0, total, expires_ms, notes }
+return answer or { code, now_ms, FRESH, payer and payer[BALANCE] or 0, payer and payer[HELD] or 0,
+  code == OK and total or amount, expires_ms, notes }

@@ -7,7 +7,7 @@
                        could end it any more. Else 0
          6 count       of fields
          7- fields     from the second on
-  Reply  {code, now_ms, found, record, balance}; found which field has a record (0: none had, all have tombstones now),
+  Reply  {code, now_ms, found, record, balance}; found which field has a record (0: none has, all have tombstones now),
          record as it stands now, balance the account's
   Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED; CANCELLED is what late arrivals are answered
   Entry  CANCEL for tombstones, RELEASE when a hold is freed   Cost O(fields + levels). Runs when memory is full.
@@ -18,6 +18,7 @@
 --- @include lib/root
 --- @include lib/record
 --- @include lib/ledger
+local HOLD_LETTER = 104
 local ends, count, deep = ARGV[5] == '1', tonumber(ARGV[6]), true
 --- @include lib/load
 if code ~= OK then
@@ -26,18 +27,30 @@ end
 --- @include lib/queue
 --- @include lib/expire
 --- @include lib/find
+-- Only the record of a hold can be unpacked as one.
+local first = record
+if string.byte(ARGV[4]) ~= HOLD_LETTER then
+  record = nil
+end
 --- @include lib/found_hold
-local found, told = record and 1 or 0, record or ''
+-- A record of any kind says that the id was executed, whatever was cancelled under it as another kind.
+local found, told, cancelled = 0, string.char(TOMBSTONE), 0
+if first and string.byte(first) ~= TOMBSTONE then
+  found, told = 1, first
+elseif first then
+  cancelled = 1
+end
 for i = 2, found == 0 and count or 1 do
   local also_field = ARGV[5 + i]
   --- @inline lib/find_also
-  if also_record then
+  if also_record and string.byte(also_record) ~= TOMBSTONE then
     found, told = i, also_record
     break
   end
+  cancelled = cancelled + (also_record and 1 or 0)
 end
 local payer, refusal, asked, notes = nodes[PATH], CANCELLED, 0, ''
-if found == 0 then
+if found == 0 and cancelled < count then
   -- Even an account that does not exist yet must not be opened by the late arrival: its root is made, nothing else.
   root = root or { LAYOUT, GENERATION, 0, 0, now_ms, 0, 0, 0 }
   root[SEQUENCE] = root[SEQUENCE] + 1

@@ -11,14 +11,26 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import redis
 from hypothesis.stateful import RuleBasedStateMachine
-from model import MAX, Model, Outcome, day_of, levels_of
+from model_state import HOUR_MS, MAX, Outcome, levels_of
+from model_work import LETTERS, Model
 
-from ducto_redis import SpendCap
-from ducto_redis.errors import InvalidAmountError
+from ducto_redis import ChargeItem, ReserveItem, SpendCap
+from ducto_redis.core.entries import read_entry
+from ducto_redis.core.fold import RootState, fold
+from ducto_redis.core.verify import state_pairs
+from ducto_redis.drivers.embedded import connect
+from ducto_redis.drivers.replies import flat
+from ducto_redis.drivers.urls import engine_of
+from ducto_redis.errors import CancelledOperationError, InvalidAmountError
+from ducto_redis.models import CapNotice
 from ducto_redis.testing import FakeClock, redis_store
+from ducto_redis.work_models import HoldInfo
 
 PRECISION = 3
+LETTER_OF = {"grant": "g", "reserve": "h", "settle": "h", "succeed": "h", "deduct": "h", "release": "h", "charge": "d"}
+CHARGING = ("settle", "succeed", "deduct", "charge", "charge_many")
 REFUSALS = ("cap_reached", "insufficient_credits", "account_unknown", "invalid_amount")
 TREE = ["acme", "acme/search", "acme/search/alice", "acme/search/bob", "acme/chat/{carol}"]
 PLAIN = ["u", "u ", "{0}:s:u", "al\0ice%2Fx"]
@@ -43,13 +55,34 @@ def plain(value: Any) -> Any:
         return units_of(value)
     if isinstance(value, datetime):
         return round(value.timestamp() * 1000)
+    if isinstance(value, HoldInfo):
+        return (plain(value.expires_at), value.hold_id, units_of(value.amount), value.admitted, value.model,
+                value.billing_mode)  # fmt: skip
+    if isinstance(value, CapNotice):
+        return (value.scope, value.cap_type, value.action, units_of(value.limit), units_of(value.spent),
+                units_of(value.held), value.first, value.over_cap, value.model, value.timezone)  # fmt: skip
     if isinstance(value, tuple):
-        return tuple(
-            (cap.scope, cap.cap_type, cap.action, units_of(cap.limit), units_of(cap.spent), units_of(cap.held),
-             cap.first, cap.over_cap)
-            for cap in value
-        )  # fmt: skip
+        told = [plain(each) for each in value]
+        return tuple(sorted(told) if value and isinstance(value[0], HoldInfo) else told)
     return value
+
+
+def seen_in(result: Any, told: Outcome) -> Outcome:
+    """What a result says of what the model tells."""
+    seen = {}
+    for key, expected in told.items():
+        if key == "resets":
+            seen[key] = tuple((plain(cap.reset_at), plain(cap.counted_since)) for cap in result.caps)
+        elif isinstance(expected, dict):
+            seen[key] = seen_in(getattr(result, key), expected)
+        else:
+            seen[key] = plain(getattr(result, key))
+    return seen
+
+
+def _options(mode: str, floor: int, model: str) -> dict[str, Any]:
+    kept = "overdraft_floor" if mode == "overdraft" else "min_balance"
+    return {"billing_mode": mode, kept: credits_of(floor), "model": model or None}
 
 
 class Calls:
@@ -61,15 +94,26 @@ class Calls:
     def grant(self, account, amount, kind, key):
         return self.store.add_credits(account, credits_of(amount), type=kind, idempotency_key=key)
 
-    def reserve(self, account, key, *, amount, ttl_ms, mode, floor, admit):
-        options = {"ttl": ttl_ms / 1000, "idempotency_key": key}
-        options["overdraft_floor" if mode == "overdraft" else "min_balance"] = credits_of(floor)
-        if not admit:
-            return self.store.reserve_credits(account, credits_of(amount), **options)
-        return self.store.reserve(account, credits_of(amount), billing_mode=mode, **options)
+    def open_account(self, account):
+        return self.store.open_account(account)
 
-    def settle(self, account, hold_id, asked):
-        return self.store.settle(account, hold_id, credits_of(asked))
+    def reserve(self, account, key, *, amount, ttl_ms, mode, floor, admit, model="", over_cap="clamp"):
+        options = {**_options(mode, floor, model), "ttl": ttl_ms / 1000, "idempotency_key": key}
+        if not admit:
+            del options["billing_mode"]
+            return self.store.reserve_credits(account, credits_of(amount), **options)
+        return self.store.reserve(account, credits_of(amount), over_cap=over_cap, **options)
+
+    def charge(self, account, amount, key, mode="strict", floor=0, model=""):
+        return self.store.deduct(account, credits_of(amount), idempotency_key=key, **_options(mode, floor, model))
+
+    def settle(self, account, hold_id, asked, model="", late="reject"):
+        options = {"model": model or None, "late_settlement": late}
+        return self.store.settle(account, hold_id, credits_of(asked), **options)
+
+    def succeed(self, account, hold_id, asked, *, next_amount, ttl_ms=600_000, model="", late="reject"):
+        options = {"model": model or None, "late_settlement": late, "next_amount": credits_of(next_amount)}
+        return self.store.settle(account, hold_id, credits_of(asked), next_ttl=ttl_ms / 1000, **options)
 
     def deduct(self, account, hold_id, asked):
         return self.store.deduct_credits(account, hold_id, credits_of(asked))
@@ -77,12 +121,39 @@ class Calls:
     def release(self, account, hold_id):
         return self.store.release(account, hold_id)
 
-    def set_cap(self, account, period, action, limit):
-        cap = SpendCap(user_id=account, cap_type=period, action=action, limit=credits_of(limit))
+    def extend(self, account, hold_id, amount, key, ttl_ms=0):
+        if not amount and ttl_ms:
+            return self.store.renew(account, hold_id, ttl_ms / 1000, idempotency_key=key)
+        ttl = ttl_ms / 1000 if ttl_ms else None
+        return self.store.extend(account, hold_id, credits_of(amount), ttl=ttl, idempotency_key=key)
+
+    def resolve(self, account, key, operation):
+        return self.store.resolve(account, key, operation)
+
+    def list_holds(self, account):
+        return self.store.list_holds(account, 1000)
+
+    def charge_many(self, items):
+        return self.store.charge_many([
+            ChargeItem(user_id=each["account"], amount=credits_of(each["amount"]), idempotency_key=each["key"],
+                       **_options(each["mode"], each["floor"], each["model"]))
+            for each in items
+        ])  # fmt: skip
+
+    def reserve_many(self, items):
+        return self.store.reserve_many([
+            ReserveItem(user_id=each["account"], amount=credits_of(each["amount"]), idempotency_key=each["key"],
+                        ttl=each["ttl_ms"] / 1000, **_options(each["mode"], each["floor"], each["model"]))
+            for each in items
+        ])  # fmt: skip
+
+    def set_cap(self, account, period, action, limit, model="", zone="UTC"):
+        cap = SpendCap(user_id=account, cap_type=period, action=action, limit=credits_of(limit), model=model or None,
+                       timezone=zone)  # fmt: skip
         return self.store.set_spend_cap(cap)
 
-    def remove_cap(self, account, period):
-        return self.store.remove_spend_cap(account, period)
+    def remove_cap(self, account, period, model=""):
+        return self.store.remove_spend_cap(account, period, model or None)
 
     def available(self, account):
         return self.store.get_available(account)
@@ -90,14 +161,53 @@ class Calls:
     def listed(self, account):
         return self.store.list_spend_caps(account)
 
-    def check(self, account, amount):
-        return self.store.check_spend_cap(account, amount=None if amount is None else credits_of(amount))
+    def check(self, account, amount, model=""):
+        amount = None if amount is None else credits_of(amount)
+        return self.store.check_spend_cap(account, model=model or None, amount=amount)
+
+
+def client_of(url: str) -> Any:
+    """A redis-py client of an engine."""
+    return connect(url) if engine_of(url) == "memory" else redis.Redis.from_url(url)
+
+
+class Ledger:
+    """What the entries of a namespace add up to, beside what the server holds; read on from call to call.
+
+    Args:
+        client: A redis-py client, of a server or embedded.
+        space: The store's.
+    """
+
+    def __init__(self, client: Any, space: Any) -> None:
+        self.client, self.keys = client, space.keys
+        self.states: dict[str, RootState] = {}
+        self.last: dict[bytes, bytes] = {}
+        self.entries = 0
+
+    def differences(self, accounts: set[str]) -> list[Any]:
+        """Where the state of these accounts' roots is not what the entries add up to."""
+        found = []
+        for root in {levels_of(account)[0] for account in accounts}:
+            account = self.keys.account(root)
+            ledger = account.keys[4]
+            for entry_id, fields in self.client.xrange(ledger, min=b"(" + self.last.get(ledger, b"0")):
+                self.last[ledger] = entry_id
+                self.entries += 1
+                fold([read_entry(fields[b"e"])], self.states)
+            stored = {name.decode(): data for name, data in self.client.hgetall(account.keys[0]).items()}
+            index = flat(self.client.zrange(account.keys[1], 0, -1, withscores=True))
+            state = self.states.get(account.name.decode().split("/")[0], RootState())
+            if stored or state.sequence:
+                found += [each for each in state_pairs(stored, index, state) if each[1] != each[2]]
+        return found
 
 
 class Comparison(RuleBasedStateMachine):
     """A store, a model and one clock; lib ``machine`` adds the rules. Subclasses say where the store lives."""
 
     url: str
+    client: Any
     tally: Counter[str]
 
     def __init__(self) -> None:
@@ -110,15 +220,23 @@ class Comparison(RuleBasedStateMachine):
             self.url, self.clock, namespace=self.namespace, precision=PRECISION, shards=1 + number % 4
         )
         self.store.setup()
+        self.ledger = Ledger(self.client, self.store._space)
         self.calls = Calls(self.store)
         self.steps = 0
-        self.transactions: dict[tuple[str, str], str] = {}
-        self.first_day = day_of(self.clock.now_ms)  # the clock is not set back behind it
+        self.transactions: dict[tuple[str, ...], str] = {}
+        self.reach_ms = 22 * HOUR_MS  # how far the clock may be set back
+        self.earliest_ms = 0
         self.focus: set[str] = set()  # accounts to look at after this step
         self.asked: int | None = None
-        self.excused: set[tuple[str, str]] = set()  # deny caps that something else than an admission passed
+        self.excused: set[tuple[str, ...]] = set()  # deny caps that something else than an admission passed
         self.excuse = False
         self.tally["runs"] += 1
+
+    def start(self, moment: datetime) -> None:
+        """Begins at another time."""
+        self.clock.set(moment)
+        self.model.now = self.clock.now_ms
+        self.earliest_ms = self.clock.now_ms
 
     # Calls
 
@@ -129,68 +247,97 @@ class Comparison(RuleBasedStateMachine):
         asked = args.get("asked", args.get("amount", -1))
         self.asked = asked if asked >= 0 else None
         hold = self.model.holds.get((args["account"], args.get("hold_id", "")))
-        self.excuse |= name == "set_cap" or (name == "settle" and hold is not None and not hold.strict)
+        settles = name in ("settle", "succeed") and hold is not None
+        self.excuse |= name == "set_cap" or (settles and not hold.strict)
         return self.send(name, **args)
+
+    def do_many(self, name: str, items: list[dict[str, Any]]) -> None:
+        """One call for several items; each is compared by itself."""
+        self.steps += 1
+        results = getattr(self.calls, name)(items)
+        for item, result, told in zip(items, results, getattr(self.model, name)(items), strict=True):
+            self.focus |= set(levels_of(item["account"]))
+            self._compare(name, item, result, told)
 
     def send(self, name: str, **args: Any) -> Outcome:
         """One call to both; the model's outcome."""
-        at = (args["account"], args.get("hold_id") or args.get("key") or "")
+        record = (LETTER_OF.get(name, ""), args["account"], args.get("hold_id") or args.get("key") or "")
+        if name == "extend":
+            record = ("e", args["account"], args["key"])
         try:
             result = getattr(self.calls, name)(**args)
         except InvalidAmountError:
-            result = None
-        state = self.model.holds[at].state if at in self.model.holds else ""
-        if not self.model.certain(at) and self._looks_lost(name, result, state):
-            self.model.forget(at)
-            self.transactions.pop(at, None)
-            self.tally["forgotten"] += 1
+            result = "invalid_amount"
+        except CancelledOperationError:
+            result = "cancelled"
+        hold = ("h", args["account"], args.get("hold_id") or args.get("key") or "")
+        for at in {record, hold} if name == "extend" else {record}:
+            state = self.model.holds[at[1:]].state if at[0] == "h" and at[1:] in self.model.holds else ""
+            if not self.model.certain(at) and self._looks_lost(name, at, result, state):
+                self.model.forget(at)
+                self.transactions.pop(at, None)
+                self.tally["forgotten"] += 1
+        state = self.model.holds[hold[1:]].state if hold[1:] in self.model.holds else ""
         expected = getattr(self.model, name)(**args)
         told = dict(expected)
         if name == "reserve" and told["idempotent"] and state != "open":
             del told["caps"]  # EXCLUSION 1: what caps a reserve_credits warned of is forgotten when the hold ends
-        seen = (
-            {"error_code": "invalid_amount"} if result is None else {key: plain(getattr(result, key)) for key in told}
-        )
-        assert seen == told, f"{name}{args}, the hold was {state!r}\nstore: {seen}\nmodel: {told}"
-        self._same_transaction(result, at)
-        self._count(name, expected)
+        self._compare(name, args, result, told, record, state)
         return expected
 
-    @staticmethod
-    def _looks_lost(name: str, result: Any, state: str) -> bool:
+    def _compare(
+        self, name: str, args: Any, result: Any, told: Outcome, record: tuple[str, ...] = ("", "", ""), state: str = ""
+    ) -> None:
+        seen = {"error_code": result} if isinstance(result, str) else seen_in(result, told)
+        assert seen == told, f"{name}{args}, the hold was {state!r}\nstore: {seen}\nmodel: {told}"
+        self._same_transaction(name, result, record)
+        self._count(name, told)
+
+    def _looks_lost(self, name: str, record: tuple[str, ...], result: Any, state: str) -> bool:
         """Whether an answer is that of a record which is gone; after 24 hours both answers are right."""
-        if name in ("grant", "reserve"):
-            return result is None or not result.idempotent
+        code = result if isinstance(result, str) else getattr(result, "error_code", None)
+        if record in self.model.cancelled:
+            return code != "cancelled"
+        if name == "extend" and record[0] == "h":
+            return state in ("expired", "resolved") and code == "lease_not_found"
+        if name in ("grant", "reserve", "charge", "extend"):
+            return isinstance(result, str) or not result.idempotent
         if name == "release":
             return result.reason == "not_found"
-        gone = state == "released" or (state == "refused" and name == "settle")
-        return bool(state) and result.error_code == "lease_not_found" and not gone
+        gone = state == "released" or (state == "refused" and name != "deduct")
+        return bool(state) and code == "lease_not_found" and not gone
 
-    def _same_transaction(self, result: Any, at: tuple[str, str]) -> None:
+    def _same_transaction(self, name: str, result: Any, record: tuple[str, ...]) -> None:
         transaction = getattr(result, "transaction_id", "")
-        if transaction and at[1]:
-            assert transaction == self.transactions.setdefault(at, transaction), (
+        if name == "resolve" and transaction:
+            record = (LETTERS.get(result.operation, "g"), *record[1:])
+        if transaction and record[2]:
+            assert transaction == self.transactions.setdefault(record, transaction), (
                 "a repetition names another transaction"
             )
 
     def _count(self, name: str, outcome: Outcome) -> None:
         code = outcome.get("error_code")
-        asks = name in ("available", "listed", "check")
+        asks = name in ("available", "listed", "check", "list_holds")
         self.tally["calls"] += 1
         self.tally["questions" if asks else f"{name}: {outcome.get('reason') or code or 'done'}"] += 1
+        if name == "resolve":
+            self.tally[f"resolve: {outcome['executed']}"] += 1
+        if outcome.get("next_hold"):
+            self.tally[f"successor: {outcome['next_hold']['error_code'] or 'done'}"] += 1
         self.tally["replayed"] += outcome.get("idempotent", False)
         self.tally["refused"] += code in REFUSALS and not asks
         self.tally["shortfall"] += outcome.get("shortfall", 0) > 0
-        self.tally["breached"] += name in ("settle", "deduct") and code is None and bool(outcome["caps"])
+        self.tally["breached"] += name in CHARGING and code is None and bool(outcome["caps"])
+        self.tally["own counters"] += any(each[8] or each[9] != "UTC" for each in outcome.get("caps", ()))
 
     # Time
 
     def move(self, step: int) -> None:
         """Moves the clock; nothing is asked then, so the next call, of whatever kind, meets the new time first."""
-        before, today = self.states("expired"), day_of(self.clock.now_ms)
-        if day_of(self.clock.now_ms + step) > today:
-            self.first_day = max(self.first_day, day_of(self.clock.now_ms + step) - 1)
+        before = self.states("expired")
         self.clock.now_ms += step
+        self.earliest_ms = max(self.earliest_ms, self.clock.now_ms - self.reach_ms)
         self.model.move(step)
         self.excuse = True
         self.tally["expired"] += self.states("expired") - before
@@ -207,20 +354,28 @@ class Comparison(RuleBasedStateMachine):
     # State
 
     def look(self, several: set[str]) -> None:
-        """Asks for what is there: each account's caps, and balance and check of the lowest ones."""
+        """Asks for what is there: each account's caps, and balance, holds and check of the lowest ones."""
         for account in sorted(several & set(self.model.caps)):
             self.send("listed", account=account)
         for account in sorted(several - {account.rpartition("/")[0] for account in several}):
             self.send("available", account=account)
-            self.send("check", account=account, amount=self.asked if self.steps % 2 else None)
+            asked = self.asked if self.steps % 2 else None
+            self.send("check", account=account, amount=asked, model="m" if self.steps % 3 else "")
+            if self.steps % 4 == 0:
+                self.send("list_holds", account=account)
+
+    def check_ledger(self, several: set[str]) -> None:
+        """The entries add up to what the server holds."""
+        found = self.ledger.differences(several)
+        assert not found, f"stored and folded differ: {found}"
 
     def check_deny_caps(self) -> None:
         """Spent and admitted never pass a deny cap, unless a later cap, another mode or the clock did it."""
         over = {
-            notice[:2]
+            (each.scope, each.period, each.model)
             for account in self.model.caps
-            for notice in self.model.notices(account)
-            if notice[2] == "deny" and notice[4] + notice[5] > notice[3]
+            for each in self.model.notices(account)
+            if each.action == "deny" and each.free < 0
         }
         self.excused |= over if self.excuse else set()
         assert over <= self.excused, "a deny cap was passed"
@@ -231,12 +386,16 @@ class Comparison(RuleBasedStateMachine):
         """Every account, and every spend, told by caps that are set for it."""
         for account in ACCOUNTS:
             self.send("available", account=account)
+            self.send("list_holds", account=account)
         for account in sorted(self.model.known):
             lifetime = sum(units for owner, units, kind in self.model.granted if (owner, kind) == (account, "purchase"))
             assert units_of(self.store.get_balance(account).lifetime_purchased) == lifetime
-            for period in ("daily", "monthly"):
-                self.send("set_cap", account=account, period=period, action="notify", limit=MAX)
+            for period in ("daily", "monthly", "total"):
+                if (period, "") not in self.model.caps.get(account, {}):
+                    self.send("set_cap", account=account, period=period, action="notify", limit=MAX)
             self.send("listed", account=account)
+        self.check_ledger(set(ACCOUNTS))
+        self.tally["entries"] += self.ledger.entries
 
     def end_what_is_due(self) -> None:
         """Any call frees what is due on its root; the model does at once, so one is made before the clock goes back."""

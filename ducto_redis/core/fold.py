@@ -195,11 +195,12 @@ _STEPS: Final = {
 }
 
 
-def fold(entries: Iterable[Entry]) -> dict[str, RootState]:
+def fold(entries: Iterable[Entry], states: dict[str, RootState] | None = None) -> dict[str, RootState]:
     """Adds entries up to the state of each root.
 
     Args:
         entries: Entries of one generation; each root's in the order of their sequence. ``OPEN`` entries are skipped.
+        states: What earlier entries added up to; it is changed and answered. None begins with the first entries.
 
     Returns:
         Encoded root -> state.
@@ -207,7 +208,7 @@ def fold(entries: Iterable[Entry]) -> dict[str, RootState]:
     Raises:
         LedgerBroken: A sequence has a gap or repeats, or an entry's balance is not what the entries add up to.
     """
-    states: dict[str, RootState] = {}
+    states = {} if states is None else states
     for entry in entries:
         if entry.kind is Kind.OPEN:
             continue

@@ -14,7 +14,7 @@ from ducto_redis.core.entries import Entry, Kind, read_entry
 from ducto_redis.core.flows import ready
 from ducto_redis.core.fold import LedgerBroken, RootState, fold
 from ducto_redis.core.fold_nodes import NOTHING_APART, read_apart
-from ducto_redis.core.packed import int_at, read_caps, read_node, read_timed
+from ducto_redis.core.packed import TimedCap, int_at, read_caps, read_node, read_timed
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Ask, Flow, Scan
 from ducto_redis.work_models import Difference, VerifyResult
@@ -107,28 +107,31 @@ def _verify_root(
     result.holds += len(state.holds)
     found = [
         Difference(root=root, what=what, stored=str(here)[:200], folded=str(there)[:200])
-        for what, here, there in _pairs(stored, index, state, sequence)
+        for what, here, there in state_pairs(stored, index, state)
         if here != there
     ]
     result.differences = (*result.differences, *found)
 
 
-def _pairs(
-    stored: dict[str, bytes], index: list[Any], state: RootState, sequence: int
-) -> Iterator[tuple[str, object, object]]:
-    """What is stored beside what the entries add up to."""
+def state_pairs(stored: dict[str, bytes], index: list[Any], state: RootState) -> Iterator[tuple[str, object, object]]:
+    """What is stored beside what the entries add up to: a name, and both.
+
+    Args:
+        stored: The fields of a root's state.
+        index: Members and expiries of its open holds, one after the other.
+        state: What its entries add up to.
+    """
 
     def fields(letter: str) -> dict[str, bytes]:
         return {name[1:]: data for name, data in stored.items() if name[0] == letter and data}
 
-    yield "sequence", sequence, state.sequence
+    yield "sequence", int_at(stored["r"], _SEQUENCE_AT, 5) if "r" in stored else 0, state.sequence
     nodes = {path: read_node(data) for path, data in fields("n").items()}
     for path in sorted(nodes.keys() | state.nodes.keys()):
         yield f"node {path!r}", nodes.get(path), state.nodes.get(path)
     yield "caps", {path: caps for path, data in fields("c").items() if (caps := list(read_caps(data)))}, state.caps
-    timed = {path: [cap._replace(others=()) for cap in read_timed(data)] for path, data in fields("z").items()}
-    folded = {path: [cap._replace(others=()) for cap in caps] for path, caps in state.timed.items()}
-    yield "timed caps", timed, folded
+    timed = {path: list(map(_ordered, read_timed(data))) for path, data in fields("z").items()}
+    yield "timed caps", timed, {path: list(map(_ordered, caps)) for path, caps in state.timed.items()}
     apart = {path: kept for path, data in fields("b").items() if (kept := read_apart(data)) != NOTHING_APART}
     yield "other periods", apart, state.apart
     yield "purchased", {path: int_at(data, 0) for path, data in fields("g").items()}, state.purchased
@@ -136,3 +139,8 @@ def _pairs(
     yield "open holds", members, {field: hold.expires_ms for field, hold in state.holds.items()}
     for path, node in sorted(state.nodes.items()):
         yield f"held of {path!r}", node.held, sum(hold.amount for hold in state.holds.values() if hold.path == path)
+
+
+def _ordered(cap: TimedCap) -> TimedCap:
+    """A cap whose other periods stand in the order of time."""
+    return cap._replace(others=tuple(sorted(cap.others)))

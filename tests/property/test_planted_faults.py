@@ -50,6 +50,54 @@ FAULTS = (
     Fault("a wobble reopens a day", "lib/calendar", "ahead = ahead or start >= beyond", "ahead = false"),
     Fault("records go after a minute", "lib/apply", "age_ms >= ROTATE_MS", "age_ms >= 60000"),
     Fault("the previous store is not searched", "lib/find", "(deep or", "(false or"),
+    Fault("a direct charge is made twice", "lib/charge", "elseif record then", "elseif false then"),
+    Fault("a direct charge forgets its floor", "lib/charge", "flags >= 4, nil", "flags >= 4, nil; floor = 0"),
+    Fault("a direct charge is not gated", "lib/charge", "--- @include lib/gate", ""),
+    Fault("an extension is not gated", "extend", "--- @include lib/gate", ""),
+    Fault("an extension is made twice", "extend", "elseif also_record then", "elseif false then"),
+    Fault("every extension counts as admitted", "extend", "(binding and amount or 0)", "amount"),
+    Fault("an expiry moves back", "extend", "and now_ms + ttl_ms > expires_ms then", "then"),
+    Fault("the index keeps the old expiry", "extend", "index_expires_ms = expires_ms, expires_ms", "_ = expires_ms"),
+    Fault("the entry of an extension says the total", "extend", "now_ms, amount,", "now_ms, total,"),
+    Fault("a successor is not gated", "lib/succeed", "--- @inline lib/gate", ""),
+    Fault("a successor forgets its floor", "lib/succeed", "used_model = own_model", "used_model, floor = own_model, 0"),
+    Fault("every successor counts as admitted", "lib/succeed", "hold_flags % 2 == IS_ADMITTED", "true"),
+    Fault(
+        "a refused successor is decided anew", "lib/succeed", "elseif hold_state == SETTLED then", "elseif false then"
+    ),
+    Fault("a late settlement has its own part", "settle", "own_amount, own_admitted = 0, 0", "own_amount = own_amount"),
+    Fault("late settlements are refused all the same", "settle", "bills_late and hold_state", "false and hold_state"),
+    Fault("the model at settle is ignored", "settle", "charge_model or used_model", "used_model"),
+    Fault("over_cap='record' clamps", "lib/admit", "strict = strict and flags < 8", "strict = strict"),
+    Fault(
+        "caps of a model count every model", "lib/spend", "item[T_MODEL] == '' or item[T_MODEL] == used_model", "true"
+    ),
+    Fault("caps of a model hold every model", "lib/timed_hold", "item[T_MODEL] == held_model", "true"),
+    Fault(
+        "caps of a model gate every model",
+        "lib/timed_bounds",
+        "(item[T_MODEL] == '' or item[T_MODEL] == used_model)",
+        "true",
+    ),
+    Fault(
+        "another model's hold is admitted",
+        "lib/timed_bounds",
+        "and 0 or own_admitted",
+        "and own_admitted or own_admitted",
+    ),
+    Fault("expired holds of a model stay", "lib/expire", "[T_HELD] - admitted", "[T_HELD]"),
+    Fault("a new cap of a model forgets its holds", "set_spend_cap", "added[T_HELD] = held_of_model", ""),
+    Fault("weeks begin on Sunday", "lib/timed", "345600000", "259200000"),
+    Fault("zoned periods never end", "roll_caps", "item[T_SPENT] = shift_counter", "local _ = shift_counter"),
+    Fault(
+        "hours are days",
+        "lib/timed",
+        "HOUR_MS, WEEK_MS, MONDAY_MS, FOREVER_MS = 3600000",
+        "HOUR_MS, WEEK_MS, MONDAY_MS, FOREVER_MS = 86400000",
+    ),
+    Fault("a cancelled id is executed", "resolve", "record_head = string.char(TOMBSTONE)", "record_head = nil"),
+    Fault("resolving leaves the hold", "resolve", "elseif ends and hold_state == OPEN then", "elseif false then"),
+    Fault("others' holds are listed", "read_holds", "or '') == suffix then", "or '') ~= nil then"),
 )
 
 

@@ -1,0 +1,169 @@
+"""The model's operations beyond the seed's: direct charges, longer holds, successors, resolving; see ``model``.
+
+Rules:
+- A direct charge is admitted like a hold and charged at once; an extension is admitted like a hold, against the caps
+  only where the hold was; refused it changes nothing. An expiry never moves back.
+- A successor has the terms of the hold that it succeeds. The settlement stands whether or not it is admitted; sent
+  again, the successor is looked up, never made.
+- Resolving an id that was never executed cancels it: whatever comes later under that id answers ``cancelled``. Resolving
+  what ends a hold that still can be ended frees the hold, and says not executed (SPEC 2).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from model import FRESH, SeedModel
+from model_state import MAX, Hold, Outcome, levels_of
+
+LETTERS = {"reserve": "h", "settle": "h", "deduct_credits": "h", "release": "h", "add_credits": "g", "deduct": "d",
+           "extend": "e"}  # fmt: skip
+NAMES = {"h": "reserve", "g": "grant", "d": "deduct", "e": "extend"}
+
+
+class Model(SeedModel):
+    """Every operation of the store."""
+
+    def open_account(self, account: str) -> Outcome:
+        """Opens it and its ancestors."""
+        created = account not in self.known
+        self.known |= set(levels_of(account))
+        return {"error_code": None, "created": created}
+
+    def charge(
+        self, account: str, amount: int, key: str, *, mode: str = "strict", floor: int = 0, model: str = ""
+    ) -> Outcome:
+        """``deduct``."""
+        record = ("d", account, key)
+        if record in self.cancelled:
+            return self._refused_charge(account, "cancelled")
+        if record in self.keys:
+            first = self.keys[record][1]
+            return {**first, "idempotent": True, "key_reused": first["amount"] != amount}
+        if account not in self.known:
+            return self._refused_charge(account, "insufficient_credits" if mode == "strict" else "account_unknown")
+        if not self.exact(account, charged=amount):
+            return self._refused_charge(account, "invalid_amount")
+        floor = -MAX if mode == "postpaid" else floor
+        decided = self._gate(account, amount, floor, binds=True, model=model)
+        if decided["error_code"]:
+            return self._refused_charge(account, decided["error_code"], decided["caps"])
+        caps = self._spend(account, amount, model)
+        answer = self._answer(account, None, amount, amount, caps)
+        self.keys[record] = (self.travelled, answer)
+        return answer
+
+    def _refused_charge(self, account: str, code: str, caps: tuple[Any, ...] = ()) -> Outcome:
+        return self._answer(account, code, 0, 0, caps)
+
+    def extend(self, account: str, hold_id: str, amount: int, key: str, *, ttl_ms: int = 0) -> Outcome:
+        """``extend``, with 0 units ``renew``."""
+        record = ("e", account, key)
+        if record in self.cancelled:
+            return self._refused_hold(account, amount, "cancelled")
+        if record in self.keys:
+            first = self.keys[record][1]
+            reused = (first["asked"], first["ttl"]) != (amount, ttl_ms)
+            return {**first["told"], "hold_id": hold_id, "idempotent": True, "key_reused": reused}
+        hold = self.holds.get((account, hold_id))
+        if not hold or hold.state != "open":
+            code = {"expired": "lease_expired", "resolved": "cancelled"}.get(hold.state if hold else "")
+            code = "cancelled" if ("h", account, hold_id) in self.cancelled else code or "lease_not_found"
+            return self._refused_hold(account, amount, code)
+        if not self.exact(account, held=amount) or hold.amount + amount > MAX:
+            return self._refused_hold(account, amount, "invalid_amount")
+        decided = self._gate(account, amount, hold.floor, binds=hold.is_admitted, model=hold.model)
+        if decided["error_code"]:
+            return self._refused_hold(account, amount, decided["error_code"], decided["caps"])
+        hold.amount, hold.written = hold.amount + amount, self.travelled
+        hold.expires = max(hold.expires, self.now + ttl_ms if ttl_ms else 0)
+        balance, held = self.balance(account), self.held(account)
+        told = {
+            "error_code": None, "hold_id": hold_id, "amount": hold.amount, "balance": balance, "reserved_total": held,
+            "available": balance - held, "expires_at": hold.expires, "caps": (), **FRESH,
+        }  # fmt: skip
+        self.keys[record] = (self.travelled, {"asked": amount, "ttl": ttl_ms, "told": told})
+        return {**told, "caps": decided["caps"]}
+
+    def succeed(
+        self, account: str, hold_id: str, asked: int, *, next_amount: int, ttl_ms: int = 600_000, model: str = "",
+        late: str = "reject",
+    ) -> Outcome:  # fmt: skip
+        """``settle`` with a successor, whose outcome is ``next_hold``."""
+        hold = self.holds.get((account, hold_id))
+        was_settled = hold is not None and hold.state == "settled"
+        settled = self.settle(account, hold_id, asked, model=model, late=late)
+        if settled["error_code"] is not None:
+            return {**settled, "next_hold": None}
+        next_id = self.successor(hold_id)
+        return {**settled, "next_hold": self._successor(hold, next_id, next_amount, ttl_ms, was_settled=was_settled)}
+
+    @staticmethod
+    def successor(hold_id: str) -> str:
+        """``<hold>:1``, then ``<hold>:2``."""
+        stem, colon, number = hold_id.rpartition(":")
+        is_counted = bool(colon) and number.isdecimal() and len(number) <= 9
+        return f"{stem}:{int(number) + 1}" if is_counted else f"{hold_id}:1"
+
+    def _successor(self, hold: Hold, key: str, amount: int, ttl_ms: int, *, was_settled: bool) -> Outcome:
+        account = hold.account
+        if ("h", account, key) in self.cancelled:
+            return self._refused_hold(account, amount, "cancelled", unread=True)
+        if made := self.holds.get((account, key)):
+            told = {**made.made, "caps": (), "expires_at": made.expires, "idempotent": True}
+            return {**told, "key_reused": made.made["amount"] != amount}
+        if was_settled:
+            return {**self._refused_hold(account, amount, "lease_not_found"), "idempotent": True}
+        if not self.exact(account, held=amount):
+            return self._refused_hold(account, amount, "invalid_amount")
+        decided = self._gate(account, amount, hold.floor, binds=hold.is_admitted, model=hold.model)
+        if decided["error_code"]:
+            return self._refused_hold(account, amount, decided["error_code"], decided["caps"])
+        terms = (hold.floor, hold.strict, hold.is_admitted, self.now + ttl_ms, self.travelled, {})
+        return self._open(key, Hold(account, amount, *terms, hold.model, hold.label), decided["caps"])
+
+    def resolve(self, account: str, key: str, operation: str | None) -> Outcome:
+        """Of ids whose record is certain."""
+        letters = "hgcde" if operation is None else LETTERS[operation]
+        answer = {"error_code": None, "executed": False, "operation": "", "state": "cancelled", "amount": 0}
+        for letter in letters:
+            if letter == "h" and (account, key) in self.holds:
+                return {**answer, **self._resolve_hold(self.holds[account, key], operation),
+                        "balance": self.balance(account)}  # fmt: skip
+            if (letter, account, key) in self.keys:
+                first = self.keys[letter, account, key][1]
+                amount = first["asked"] if letter == "e" else first["amount"]
+                done = {"executed": True, "operation": NAMES[letter], "state": "done", "amount": amount}
+                return {**answer, **done, "balance": self.balance(account)}
+        if any((letter, account, key) not in self.cancelled for letter in letters):
+            self.cancelled |= {(letter, account, key): self.travelled for letter in letters}
+        return {**answer, "balance": self.balance(account)}
+
+    def _resolve_hold(self, hold: Hold, operation: str | None) -> Outcome:
+        ends = operation in ("settle", "deduct_credits", "release")
+        if ends and hold.state in ("open", "expired"):
+            hold.state, hold.written = "resolved", self.travelled
+        state = "released" if hold.state in ("refused", "resolved") else hold.state
+        first = hold.made["amount"]
+        amount = {"settled": hold.ended.get("amount"), "released": first}.get(state, hold.amount)
+        if not ends:
+            return {"executed": True, "operation": "reserve", "state": state, "amount": amount}
+        return {"executed": hold.ended_by == operation, "operation": hold.ended_by, "state": state, "amount": amount}
+
+    def list_holds(self, account: str) -> Outcome:
+        """Open holds, soonest expiry first; at one moment in the order of their ids."""
+        mine = [
+            (hold.expires, key, hold.amount, hold.is_admitted, hold.model or None, hold.label[1])
+            for (owner, key), hold in self.holds.items()
+            if owner == account and hold.state == "open"
+        ]
+        code = None if account in self.known else "account_unknown"
+        return {"error_code": code, "total": len(mine), "holds": tuple(sorted(mine))}
+
+    def charge_many(self, items: list[dict[str, Any]]) -> list[Outcome]:
+        """Each item like ``charge``."""
+        return [self.charge(**item) for item in items]
+
+    def reserve_many(self, items: list[dict[str, Any]]) -> list[Outcome]:
+        """Each item like ``reserve``."""
+        return [self.reserve(**item) for item in items]
