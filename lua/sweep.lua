@@ -3,13 +3,13 @@
   KEYS   the six of a root (lib/keys)
   ARGV   1-3 common (lib/keys)
   Reply  {code, now_ms, freed, more}; more 1 when holds are due that this call had no room for
-  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED
+  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER; not ROLL_NEEDED, for what is freed belongs to no period
   Entry  EXPIRE for each hold, at most 100   Cost O(freed x log holds). Runs when memory is full.
 ]]
 --- @include lib/codes
 --- @include lib/root
 --- @include lib/load
-if code ~= OK then
+if code ~= OK and code ~= ROLL_NEEDED then
   return { code, now_ms, 0, 0 }
 end
 --- @include lib/expire

@@ -73,7 +73,7 @@ def seen_in(result: Any, told: Outcome) -> Outcome:
     for key, expected in told.items():
         if key == "resets":
             seen[key] = tuple((plain(cap.reset_at), plain(cap.counted_since)) for cap in result.caps)
-        elif isinstance(expected, dict):
+        elif isinstance(expected, dict) and getattr(result, key) is not None:
             seen[key] = seen_in(getattr(result, key), expected)
         else:
             seen[key] = plain(getattr(result, key))

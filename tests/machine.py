@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 from model_state import DAY_MS, HOUR_MS, MAX, levels_of, period_of
+from model_work import LETTERS
 
 STEPS = 50
 
@@ -23,7 +24,7 @@ amounts = st.one_of(
     st.sampled_from(["room+0", "hold+0", "hold+1", "max-1", "max+0"]),
 )
 # What something cost in the end; often more than was held.
-costs = st.one_of(amounts, st.sampled_from(["capped+0", "capped+1", "capped+9", "paid+0", "paid+1"]))
+costs = st.one_of(amounts, st.sampled_from(["capped+0", "capped+1", "model+1", "model+9", "paid+0", "paid+1"]))
 modes = st.sampled_from(
     [("strict", 0), ("strict", 0), ("strict", 7), ("overdraft", 0), ("overdraft", -25), ("postpaid", 0)]
 )
@@ -71,12 +72,14 @@ class Machine(Comparison):
         self.hourly, self.reach_ms = hourly, 59 * 60_000 if hourly else self.reach_ms
         for account in ("acme/search/alice", "acme/search/bob", "u"):
             self.do("grant", account=account, amount=200, kind="seed", key=None)
-        caps = (("acme", "monthly", "deny", limits[0], "", "UTC"), ("acme/search", "daily", "deny", limits[1], "", zone),
-                ("u", "daily", "deny", limits[2], "", "UTC"), ("u", "monthly", "notify", 40, "", "UTC"),
+        caps = (("acme", "monthly", "deny", limits[0], "", "UTC"),
+                ("acme/search", "daily", "deny", limits[1], "", zone),
+                ("u", "daily", "deny", limits[2], "", "UTC"), ("u", "monthly", "deny", limits[0], "m", zone),
+                ("u", "hourly" if hourly else "monthly", "notify", 40, "", "UTC"),
                 ("acme/search/alice", "weekly", "warn", 15, "m", "UTC"))  # fmt: skip
         for account, period, action, limit, model, of_zone in caps:
             self.do("set_cap", account=account, period=period, action=action, limit=limit, model=model, zone=of_zone)
-        self._reserve("acme/search/alice", 10, ttl=7 * DAY_MS)
+        self._reserve("acme/search/alice", 10, ttl=7 * DAY_MS, model="m")
 
     def do(self, name, **args):
         if args.get("key") or args.get("hold_id"):
@@ -93,7 +96,7 @@ class Machine(Comparison):
         value = {
             "room": room, "free": self.model.free(account, 0), "hold": hold,
             "capped": hold + room, "paid": hold + self.model.free(account, 0),
-            "limit": min([*limits, 10**6]),
+            "model": hold + min(self.model.bound(account, "m"), 10**6), "limit": min([*limits, 10**6]),
             "max": MAX - 1,
         }[what]  # fmt: skip
         return min(MAX, max(0, value + by))
@@ -168,11 +171,22 @@ class Machine(Comparison):
             if twice:
                 self._again(-1, {})
 
-    @rule(account=accounts, amount=amounts, cost=costs, mode=modes, twice=st.booleans())
-    def our_flow(self, account, amount, cost, mode, twice):
+    @rule(account=accounts, amount=amounts, cost=costs, mode=modes, model=models, used=models, twice=st.booleans(),
+          over_cap=st.sampled_from(["clamp", "clamp", "record"]))  # fmt: skip
+    def our_flow(self, account, amount, cost, *, mode, model, used, twice, over_cap):
         """Reserve and settle in one step."""
-        if self._flow(account, amount, cost, mode) and twice:
-            self._again(-1, {})
+        made, at = self._reserve(account, amount, mode=mode, model=model, over_cap=over_cap)
+        if made:
+            self._charge("settle", at, cost, model=used)
+            if twice:
+                self._again(-1, {})
+
+    @rule(amount=st.integers(1, 20), held=models, by=st.integers(0, 9))
+    def other_model(self, amount, held, by):
+        """Held for one model and used for another, up to where that one's cap ends."""
+        made, at = self._reserve("u", amount, model=held)
+        if made:
+            self._charge("settle", at, f"model+{by}", model="m")
 
     def _flow(self, account, amount, cost, mode=("strict", 0)):
         made, at = self._reserve(account, amount, mode=mode)
@@ -214,7 +228,7 @@ class Machine(Comparison):
             self._again(-1, {})
 
     @rule(pick=picks, account=accounts, fresh=st.sampled_from([False, False, True]),
-          operation=st.sampled_from([None, "reserve", "settle", "deduct_credits", "release", "deduct", "extend"]))  # fmt: skip
+          operation=st.sampled_from([None, *LETTERS]))  # fmt: skip
     def resolve(self, pick, account, fresh, operation):
         """An id of this run, or one that nobody used; what is cancelled is sent all the same."""
         key = f"{'eidh'[pick % 4]}{self.steps + 1}"
@@ -222,11 +236,19 @@ class Machine(Comparison):
         if used and not fresh:
             args = used[-1 - pick % min(9, len(used))]
             account, key = args["account"], args.get("hold_id") or args["key"]
-        if all(self.model.certain((letter, account, key)) for letter in "hgcde"):
+        if self._is_certain(account, key):
             self.do("resolve", account=account, key=key, operation=operation)
         if fresh and pick % 2:
             self.do("charge", account=account, amount=1, key=key)
             self.do("reserve", account=account, key=key, amount=1, ttl_ms=1_000, mode="strict", floor=0, admit=True)
+
+    @rule(account=accounts, amount=amounts, operation=st.sampled_from(["settle", "deduct_credits", "release"]))
+    def resolve_end(self, account, amount, operation):
+        """What would end a hold never arrived: resolving frees the hold, and a late arrival is told so."""
+        made, at = self._reserve(account, amount)
+        if made:
+            self.do("resolve", account=account, key=at[1], operation=operation)
+            self._charge("settle", at, amount)
 
     @rule(
         several=st.lists(st.tuples(accounts, amounts, modes, models, st.booleans()), max_size=6), charges=st.booleans()
@@ -267,8 +289,14 @@ class Machine(Comparison):
 
     # Repetitions
 
+    def _is_certain(self, account, key):
+        """Whether every record that may have this id must still be there."""
+        return all(self.model.certain((letter, account, key)) for letter in "hgcde")
+
     def _again(self, at, changes):
         name, args = self.repeatable[at]
+        if name == "resolve" and not self._is_certain(args["account"], args["key"]):
+            return
         self.tally["sent again"] += 1
         self.do(name, **{**args, **{word: value for word, value in changes.items() if word in args}})
 
@@ -299,14 +327,16 @@ class Machine(Comparison):
         if step > 0:
             self.move(step)
 
-    @rule(account=accounts, amount=amounts, ttl=ttls, by=st.sampled_from([-1, 0, 0, 0, 1, 60_000]),
-          then=st.sampled_from(["", "settle", "deduct", "release"]))  # fmt: skip
-    def expire(self, account, amount, ttl, by, then):
+    @rule(account=accounts, amount=amounts, ttl=ttls, by=st.sampled_from([-1, 0, 0, 0, 1, 60_000]), model=models,
+          cost=costs, then=st.sampled_from(["", "settle", "bill", "bill", "deduct", "release"]))  # fmt: skip
+    def expire(self, account, amount, ttl, *, by, model, cost, then):
         """To where a new hold ends, or a little beside it, and there something is done with it."""
-        made, at = self._reserve(account, amount, ttl=ttl)
+        made, at = self._reserve(account, amount, ttl=ttl, model=model)
         if made:
             self.move(ttl + by)
-            if then:
+            if then == "bill":
+                self._charge("settle", at, cost, late="bill")
+            elif then:
                 self.do(then, account=account, hold_id=at[1], **({} if then == "release" else {"asked": 3}))
 
     @rule(step=backward_steps)
@@ -319,6 +349,15 @@ class Machine(Comparison):
         step = min(step, now - self.earliest_ms)
         if step > 0:
             self.move(-step)
+
+    @rule(account=accounts, amount=st.integers(0, 40), step=backward_steps)
+    def wobble(self, account, amount, step):
+        """Back, a charge there, and forward to where it was."""
+        before = self.clock.now_ms
+        self.backward(step)
+        self._flow(account, amount, amount)
+        if self.clock.now_ms < before:
+            self.move(before - self.clock.now_ms)
 
     @rule(account=accounts, amount=st.integers(0, 40), length=st.integers(1, 200), mode=modes,
           what=st.sampled_from(["leap", "old hold", "old record"]))  # fmt: skip

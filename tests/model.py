@@ -1,8 +1,8 @@
 """What the library must answer, in plain Python: slow, obvious and sharing no line with it.
 
 Written from SPEC, not from the scripts. It keeps history instead of counters (``model_state``) and sums it anew for
-each answer; amounts are integer units, times milliseconds. Operations answer a dict whose keys are the attributes of the
-library's result. This file has the operations of the seed, ``model_work`` the others.
+each answer; amounts are integer units, times milliseconds. Operations answer a dict whose keys are the attributes of
+the library's result. This file has the operations of the seed, ``model_work`` the others.
 
 Rules:
 - Balance = grants - charges (SPEC 1). Whatever would lead a balance or a total beyond 2^53-1 units is
@@ -18,11 +18,12 @@ Rules:
   exact amount, or frees the hold and remembers its refusal (SPEC 3).
 - Floor: strict ``min_balance``, overdraft its floor, postpaid none. ``settle`` charges min(asked, own amount + free),
   in strict also at most own admitted part + least room of the deny caps; free and room are never below 0 (SPEC 5).
-- A hold is over when expires_at <= now; it may then only be released, or settled late without a part of its own (SPEC 5).
+- A hold is over when expires_at <= now; it may then only be released, or settled late without a part of its own.
 - An id sent again is answered as at first, flagged ``idempotent``, with another amount ``key_reused`` too. A refused
   reserve or grant is not remembered. Records are certain while open and for 24 hours from their last change (SPEC 6).
 - A charge counts in the period of its settling, and in every earlier one that the clock is stepped back to: no step
-  reopens a period (SPEC 6). Daily, monthly and total caps in UTC know all history, others that since their registration.
+  reopens a period (SPEC 6). Daily, monthly and total caps in UTC know all history, others what came since
+  their registration.
 """
 
 from __future__ import annotations

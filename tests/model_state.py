@@ -149,10 +149,8 @@ class State:
     def certain(self, record: Record) -> bool:
         """Whether a record must still be there: open, or changed within 24 hours."""
         hold = self.holds.get(record[1:]) if record[0] == "h" else None
-        if hold:
-            written = hold.written
-        else:
-            written = self.cancelled.get(record, self.keys.get(record, (self.travelled,))[0])
+        other = self.cancelled.get(record, self.keys.get(record, (self.travelled,))[0])
+        written = hold.written if hold else other
         return (hold is not None and hold.state == "open") or self.travelled - written < DAY_MS
 
     def forget(self, record: Record) -> None:

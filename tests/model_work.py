@@ -5,8 +5,8 @@ Rules:
   only where the hold was; refused it changes nothing. An expiry never moves back.
 - A successor has the terms of the hold that it succeeds. The settlement stands whether or not it is admitted; sent
   again, the successor is looked up, never made.
-- Resolving an id that was never executed cancels it: whatever comes later under that id answers ``cancelled``. Resolving
-  what ends a hold that still can be ended frees the hold, and says not executed (SPEC 2).
+- Resolving an id that was never executed cancels it: whatever comes later under that id answers ``cancelled``.
+  Resolving what ends a hold that still can be ended frees the hold, and says not executed (SPEC 2).
 """
 
 from __future__ import annotations

@@ -14,7 +14,10 @@ do
   if also_record and #also_record < AFTER_HOLD - 1 then
     successor = { CANCELLED, FRESH, 0, 0, amount, 0, '' }
   elseif also_record then
-    local _, _, made, expires_ms, balance, held = struct.unpack(HOLD_FORMAT, also_record)
+    local state, flags, made, expires_ms, balance, held = struct.unpack(HOLD_FORMAT, also_record)
+    if (state == OPEN or state == EXPIRED) and flags % (2 * WAS_EXTENDED) >= WAS_EXTENDED then
+      made = struct.unpack('<i7', also_record, AFTER_HOLD)
+    end
     successor = { OK, made == amount and REPEATED or REUSED, balance, held, made, expires_ms, '' }
   elseif hold_state == SETTLED then
     -- It was refused then, and the terms are gone with the hold.

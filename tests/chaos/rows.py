@@ -90,6 +90,19 @@ def model(server, _namespace, n, seed):
     return Figure(tally["steps"], 0, Counter({key: tally[key] for key in ("steps", "calls", "refused", "sent again")}))
 
 
+def faults(server, _namespace, n, seed):
+    known = importlib.import_module("faults")
+    tally, bad = Counter(), 0
+    for at in range(seed * n, (seed + 1) * n):
+        fault = known.FAULTS[at % len(known.FAULTS)]
+        # The first round is the one that the test command's part of it repeats, later ones are drawn anew.
+        found = known.is_found(server.url, fault, tally, at if at >= len(known.FAULTS) else None)
+        bad += not found
+        if not found:
+            print(f"not found: {fault.name}")
+    return Figure(n, bad, Counter({key: tally[key] for key in ("runs", "steps")}))
+
+
 def hostile_ids(_server, _namespace, n, seed):
     hypothesis = importlib.import_module("hypothesis")
     ids = importlib.import_module("test_keys")
@@ -136,6 +149,7 @@ ROWS: dict[str, Row] = {
         "wrong replies or holds left by calls cancelled at any await", "cancelled calls", 2_000, cancelled
     ),
     "model": Row("answers that differ from the model's", "steps", 2_000, model),
+    "faults": Row("faults planted in the scripts that the model does not find", "faults", 1, faults),
     "failing-calls": Row("credits moved without an entry by stopped scripts", "stops", 1, failing_calls, repeats=False),
     "hostile-ids": Row("ids that share a key", "pairs", 20_000, hostile_ids),
     "zones": Row("gaps or overlaps of periods in any zone", "periods", 10_000, zones),
