@@ -1,0 +1,144 @@
+"""Faults to plant into a copy of the scripts, and how the machine hunts one down.
+
+``make chaos-faults N=52`` hunts all of them; the test command a few that are found fast, one of each kind of script.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+from hypothesis import Phase
+from machine import Machine, run
+
+from ducto_redis.core import scripts
+from ducto_redis.errors import ScriptFailed
+
+MAX_RUNS = 400
+
+
+class Fault(NamedTuple):
+    """A change of one line of one script."""
+
+    name: str
+    script: str
+    line: str
+    planted: str
+
+
+FAULTS = (
+    Fault("a cap is passed by one unit", "lib/gate", "if amount > cap_bound then", "if amount > cap_bound + 1 then"),
+    Fault("warnings refuse and denials warn", "lib/cap", "DENY, WARN, NOTIFY = 0, 1", "DENY, WARN, NOTIFY = 1, 0"),
+    Fault("ancestors' caps are not asked", "lib/bounds", "for i = 1, #levels do", "for i = #levels, #levels do"),
+    Fault("spend does not roll up", "lib/spend", "for i = 1, #levels do", "for i = #levels, #levels do"),
+    Fault("what others hold is spent", "lib/bounds", "payer[BALANCE] - payer[HELD] - floor", "payer[BALANCE] - floor"),
+    Fault("the floor is forgotten", "lib/bounds", "payer[HELD] - floor", "payer[HELD]"),
+    Fault("a refusal keeps the hold", "deduct_credits", "--- @include lib/release_hold", "charged = 0"),
+    Fault("a refusal is not remembered", "lib/release_hold", "(refusal ~= OK and WAS_REFUSED or 0)", "0"),
+    Fault("reserve_credits counts as admitted", "lib/open_hold", "(admit and amount or 0)", "amount"),
+    Fault("settle forgets its admitted part", "settle", "= hold_amount, hold_admitted", "= hold_amount, 0"),
+    Fault("settle passes caps in strict", "settle", "and charged > cap_bound", "and charged < 0"),
+    Fault("caps bind in every mode", "settle", "hold_flags % (2 * IS_STRICT) >= IS_STRICT and", "true and"),
+    Fault("every breach is the first", "lib/spend", "node[kind] - charged <= limit and", "true and"),
+    Fault("a repeated grant grants again", "add_credits", "if record then", "if false then"),
+    Fault("all grants are purchases", "add_credits", "(purchase and amount or 0)", "amount"),
+    Fault("a hold lives a millisecond longer", "lib/expire", "if expires_ms > now_ms or", "if expires_ms >= now_ms or"),
+    Fault("a hold is freed twice", "lib/find", "freed and freed.heads[FIELD]", "nil"),
+    Fault("months never end", "lib/roll", "if node[MONTH_ID] ~= month then", "if false then"),
+    Fault("spend ahead is forgotten", "lib/calendar", "(start >= present and", "(start == present and"),
+    Fault("a day that comes again is empty", "lib/calendar", "(start >= present and", "(start > present and"),
+    Fault("a wobble reopens a day", "lib/calendar", "ahead = ahead or start >= beyond", "ahead = false"),
+    Fault("records go after a minute", "lib/apply", "age_ms >= ROTATE_MS", "age_ms >= 60000"),
+    Fault("the previous store is not searched", "lib/find", "(deep or", "(false or"),
+    Fault("a direct charge is made twice", "lib/charge", "elseif record then", "elseif false then"),
+    Fault("a direct charge forgets its floor", "lib/charge", "flags >= 4, nil", "flags >= 4, nil; floor = 0"),
+    Fault("a direct charge is not gated", "lib/charge", "--- @include lib/gate", ""),
+    Fault("an extension is not gated", "extend", "--- @include lib/gate", ""),
+    Fault("an extension is made twice", "extend", "elseif also_record then", "elseif false then"),
+    Fault("every extension counts as admitted", "extend", "(binding and amount or 0)", "amount"),
+    Fault("an expiry moves back", "extend", "and now_ms + ttl_ms > expires_ms then", "then"),
+    Fault("the index keeps the old expiry", "extend", "= expires_ms, expires_ms", "= expires_ms, hold_expires_ms"),
+    Fault("the entry of an extension says the total", "extend", "now_ms, amount,", "now_ms, total,"),
+    Fault("a successor is not gated", "lib/succeed", "--- @inline lib/gate", ""),
+    Fault("a successor forgets its floor", "lib/succeed", "used_model = own_model", "used_model, floor = own_model, 0"),
+    Fault("every successor counts as admitted", "lib/succeed", "hold_flags % 2 == IS_ADMITTED", "true"),
+    Fault(
+        "a refused successor is decided anew", "lib/succeed", "elseif hold_state == SETTLED then", "elseif false then"
+    ),
+    Fault("a late settlement has its own part", "settle", "own_amount, own_admitted = 0, 0", "own_amount = own_amount"),
+    Fault("late settlements are refused all the same", "settle", "bills_late and hold_state", "false and hold_state"),
+    Fault("the model at settle is ignored", "settle", "charge_model or used_model", "used_model"),
+    Fault("over_cap='record' clamps", "lib/admit", "strict = strict and flags < 8", "strict = strict"),
+    Fault(
+        "caps of a model count every model", "lib/spend", "item[T_MODEL] == '' or item[T_MODEL] == used_model", "true"
+    ),
+    Fault("caps of a model hold every model", "lib/timed_hold", "item[T_MODEL] == held_model", "true"),
+    Fault(
+        "caps of a model gate every model",
+        "lib/timed_bounds",
+        "(item[T_MODEL] == '' or item[T_MODEL] == used_model)",
+        "true",
+    ),
+    Fault(
+        "another model's hold is admitted",
+        "lib/timed_bounds",
+        "and 0 or own_admitted",
+        "and own_admitted or own_admitted",
+    ),
+    Fault("expired holds of a model stay", "lib/expire", "[T_HELD] - admitted", "[T_HELD]"),
+    Fault("a new cap of a model forgets its holds", "set_spend_cap", "added[T_HELD] = held_of_model", ""),
+    Fault("weeks begin on Sunday", "lib/timed", "345600000", "259200000"),
+    Fault("zoned periods never end", "roll_caps", "item[T_SPENT] = shift_counter", "local _ = shift_counter"),
+    Fault(
+        "hours are days",
+        "lib/timed",
+        "HOUR_MS, WEEK_MS, MONDAY_MS, FOREVER_MS = 3600000",
+        "HOUR_MS, WEEK_MS, MONDAY_MS, FOREVER_MS = 86400000",
+    ),
+    Fault("a cancelled id is executed", "resolve", "if found == 0 and cancelled < count then", "if false then"),
+    Fault("resolving leaves the hold", "resolve", "elseif ends and hold_state == OPEN then", "elseif false then"),
+    Fault("others' holds are listed", "read_holds", "or '') == suffix then", "or '') ~= nil then"),
+)
+
+
+@contextmanager
+def planted(fault: Fault | None) -> Iterator[None]:
+    """A copy of the scripts, with the fault, in place of the real ones."""
+    with tempfile.TemporaryDirectory(prefix="ducto-") as folder:
+        copy = Path(shutil.copytree(scripts.lua_root(), Path(folder) / "lua"))
+        if fault:
+            path = copy / f"{fault.script}.lua"
+            text = path.read_text(encoding="utf-8")
+            assert fault.line in text, f"lua/{fault.script}.lua has changed: plant {fault.name!r} anew"
+            path.write_text(text.replace(fault.line, fault.planted), encoding="utf-8")
+        with mock.patch.object(scripts, "lua_root", return_value=copy):
+            scripts._build.cache_clear()
+            try:
+                yield
+            finally:
+                scripts._build.cache_clear()
+
+
+def hunt(url: str, runs: int, tally: Counter[str]) -> None:
+    run(url, runs, tally, phases=[Phase.generate], database=None, derandomize=True, print_blob=False)
+
+
+def is_found(url: str, fault: Fault, tally: Counter[str], seed: int | None = None) -> bool:
+    """Whether the machine sees the fault, by a wrong answer or by the scripts' own check of their sums."""
+    Machine._hypothesis_internal_use_seed = seed
+    with planted(fault):
+        try:
+            hunt(url, MAX_RUNS, tally)
+        except AssertionError:
+            return True
+        except ScriptFailed as error:
+            return "ducto:" in str(error)
+        finally:
+            Machine._hypothesis_internal_use_seed = None
+    return False
