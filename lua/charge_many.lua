@@ -7,17 +7,24 @@
   Reply  per item the reply of deduct
   Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED ACCOUNT_UNKNOWN CAP_REACHED
          INSUFFICIENT_CREDITS
-  Rule   a refused item does not stop the others
+  Rule   a refused item does not stop the others. One that meets the end of a period (ROLL_NEEDED) waits for the client,
+         and so do later ones of its root: they are decided in order.
   Entry  CHARGE per item   Cost O(items); at most 100 are sent
 ]]
 --- @replace lib/keys lib/item_keys
+--- @include lib/codes
 --- @include lib/clock
-local replies, key_at, arg_at = {}, 2, 2
+local replies, waiting, key_at, arg_at = {}, {}, 2, 2
 for item = 1, tonumber(ARGV[2]) do
   --- @include lib/item_keys
-  local terms, label, metadata = ARGV[arg_at + 4], ARGV[arg_at + 5], ARGV[arg_at + 6]
-  --- @include lib/charge
-  replies[item] = reply
+  if waiting[STATE] then
+    replies[item] = { ROLL_NEEDED, now_ms }
+  else
+    local terms, label, metadata = ARGV[arg_at + 4], ARGV[arg_at + 5], ARGV[arg_at + 6]
+    --- @include lib/charge
+    replies[item] = reply
+    waiting[STATE] = reply[1] == ROLL_NEEDED
+  end
   key_at, arg_at = key_at + 4, arg_at + 6
 end
 return replies
