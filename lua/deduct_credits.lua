@@ -17,6 +17,7 @@
 --- @include lib/node
 --- @include lib/record
 local asked, metadata, deep, ended_by, charge_model = read_units(ARGV[5], 0), ARGV[6], true, BY_DEDUCT, nil
+local actual_tokens = nil
 --- @include lib/load
 if not asked then
   code = INVALID_AMOUNT

@@ -2,8 +2,8 @@
 --[[ read_account: the counters and caps of an account and its ancestors; serves every question that changes nothing.
   KEYS   the six of a root (lib/keys)
   ARGV   1-3 common (lib/keys)
-  Reply  {code, now_ms, lifetime_purchased, then per level from the root down: node, caps, timed caps}; packed as
-         stored (lib/node, lib/cap, lib/timed), rolled to the present; '' where a level has none
+  Reply  {code, now_ms, lifetime_purchased, then per level from the root down: node, caps, timed caps, limits};
+         packed as stored (lib/node, lib/cap, lib/timed, lib/limit), rolled to the present; '' where a level has none
   Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED ACCOUNT_UNKNOWN
   Entry  none of its own; frees expired holds like every script on the root   Cost O(levels)
 ]]
@@ -21,8 +21,15 @@ local reply = { nodes[PATH] and OK or ACCOUNT_UNKNOWN, now_ms, stored and struct
 --- @inline lib/timed_write
 for i = 1, #levels do
   local node = nodes[levels[i]]
-  reply[1 + 3 * i] = node and struct.pack(NODE_FORMAT, unpack(node, 1, OPEN_HOLDS)) or ''
-  reply[2 + 3 * i] = caps[levels[i]] or ''
-  reply[3 + 3 * i] = timed and timed[levels[i]] and write_timed(timed[levels[i]]) or ''
+  reply[4 * i] = node and struct.pack(NODE_FORMAT, unpack(node, 1, OPEN_HOLDS)) or ''
+  reply[4 * i + 1] = caps[levels[i]] or ''
+  reply[4 * i + 2] = timed and timed[levels[i]] and write_timed(timed[levels[i]]) or ''
+  local items, at, present = limits and limits[levels[i]] or '', 1, ''
+  while at <= #items do
+    --- @inline lib/limit_state
+    --- @inline lib/limit_pack
+    present, at = present .. packed_limit, next_at
+  end
+  reply[4 * i + 3] = present
 end
 return reply

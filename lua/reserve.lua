@@ -13,7 +13,7 @@
   Reply  {code, now_ms, repetition, balance, held, amount, expires_ms, notes}; balance and held after the hold
   Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
          ACCOUNT_UNKNOWN
-         TOO_MANY_HOLDS CAP_REACHED INSUFFICIENT_CREDITS
+         TOO_MANY_HOLDS CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
   Entry  HOLD   Writes nothing of the decision when refused.   Cost O(levels x caps + log holds)
 ]]
 local asked_amount, asked_floor, asked_ttl_ms, flags = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])

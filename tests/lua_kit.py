@@ -192,10 +192,10 @@ class Engine:
     def read(self, path: str = "") -> Account:
         reply = self.run("read_account", path)
         levels = reply[3:]
-        assert len(levels) in (0, 3 * len(levels_of(path)))
-        nodes = tuple(read_node(data) if data else None for data in levels[::3])
-        timed = tuple(tuple(read_timed(data)) for data in levels[2::3])
-        return Account(*reply[:3], nodes, tuple(records.caps_in(data) for data in levels[1::3]), timed)
+        assert len(levels) in (0, 4 * len(levels_of(path)))
+        nodes = tuple(read_node(data) if data else None for data in levels[::4])
+        timed = tuple(tuple(read_timed(data)) for data in levels[2::4])
+        return Account(*reply[:3], nodes, tuple(records.caps_in(data) for data in levels[1::4]), timed)
 
     # What is stored.
 

@@ -24,6 +24,7 @@ class Levels(NamedTuple):
     nodes: tuple[Node, ...]
     caps: tuple[bytes, ...]
     timed: tuple[bytes, ...]
+    limits: tuple[bytes, ...]
 
     @property
     def own(self) -> Node:
@@ -46,8 +47,8 @@ def read_levels(reply: Reply) -> Levels:
     """Reads the reply of ``read_account``."""
     code = code_of(reply)
     packed = reply[3:]
-    nodes = tuple(read_node(data) for data in packed[::3])
-    return Levels(code, reply[1], reply[2], nodes, tuple(packed[1::3]), tuple(packed[2::3]))
+    nodes = tuple(read_node(data) for data in packed[::4])
+    return Levels(code, reply[1], reply[2], nodes, *(tuple(packed[at::4]) for at in (1, 2, 3)))
 
 
 def _tell_unknown(result: Result, levels: Levels) -> None:

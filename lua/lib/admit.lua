@@ -1,9 +1,10 @@
 -- admit: decides on a new hold and makes it; the body of reserve and, for each item, of reserve_many.
--- Reads asked_amount, asked_floor, asked_ttl_ms (texts), flags, label, metadata. Sets reply.
+-- Reads asked_amount, asked_floor, asked_ttl_ms (texts), flags, label, metadata. Sets reply; label, when limits have counted the hold.
 --- @include lib/keys
 --- @include lib/codes
 --- @include lib/units
 --- @include lib/node
+--- @include lib/root
 --- @include lib/record
 local amount, floor = read_units(asked_amount, 0), asked_floor == '0' and 0 or read_units(asked_floor, -MAX_UNITS)
 local ttl_ms = not string.find(asked_ttl_ms, '%D') and tonumber(asked_ttl_ms)
@@ -27,7 +28,7 @@ else
   --- @include lib/find
   local payer, own_amount, own_admitted, binding = nodes[PATH], 0, 0, admit
   --- @include lib/bounds
-  local notes, expires_ms, repetition = '', 0, FRESH
+  local notes, told, expires_ms, repetition = '', '', 0, FRESH
   local balance, held = payer and payer[BALANCE] or 0, payer and payer[HELD] or 0
 
   if record and #record < AFTER_HOLD - 1 then
@@ -43,7 +44,10 @@ else
     if state == OPEN then
       local kept_label, notes_at = struct.unpack('<Bc0', record, kept_flags >= HAS_FLOOR and at + 7 or at)
       notes = string.sub(record, notes_at)
-      repetition = kept_label == label and repetition or REUSED
+      -- Limits that counted the hold have added to its label (lib/label_parts).
+      local more_bytes = #kept_label - #label
+      repetition = (more_bytes == 0 or more_bytes == 11) and string.sub(kept_label, 1, #label) == label and repetition
+        or REUSED
     end
   elseif not payer then
     code = strict and INSUFFICIENT_CREDITS or ACCOUNT_UNKNOWN
@@ -56,6 +60,16 @@ else
       code = TOO_MANY_HOLDS
     else
       --- @include lib/gate
+      if limits then
+        local packed_label, requests, opens = label, 1, 1
+        --- @inline lib/label_parts
+        local tokens = label_tokens
+        --- @inline lib/rates
+        code, told = rate_code ~= OK and rate_code or code, rate_notes
+        if code == OK then
+          limited, label = rated, label .. struct.pack('<i5i6', root[SEQUENCE] + 1, now_ms)
+        end
+      end
     end
   end
 
@@ -67,5 +81,5 @@ else
     entry, record_head, index_expires_ms = opened_entry, opened_record, opened_expires_ms
   end
   --- @include lib/apply
-  reply = { code, now_ms, repetition, balance, held, amount, expires_ms, notes }
+  reply = { code, now_ms, repetition, balance, held, amount, expires_ms, notes .. told }
 end

@@ -73,8 +73,13 @@ if dirty or freed then
   if #levels == 1 and dirty == levels and not (freed or extra_field or others or timed) then
     -- Written out: unpack() is a call that costs more than thirteen look-ups.
     local n = nodes['']
-    redis.call('HSET', STATE, 'r', packed_root, 'n', struct.pack(NODE_FORMAT, n[1], n[2], n[3], n[4], n[5], n[6], n[7],
-      n[8], n[9], n[10], n[11], n[12], n[13]))
+    local packed_node = struct.pack(NODE_FORMAT, n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11],
+      n[12], n[13])
+    if limited then
+      redis.call('HSET', STATE, 'r', packed_root, 'n', packed_node, 'l', limited[''])
+    else
+      redis.call('HSET', STATE, 'r', packed_root, 'n', packed_node)
+    end
   else
     local fields = { 'r', packed_root }
     --- @inline lib/timed_write
@@ -89,6 +94,10 @@ if dirty or freed then
         if timed and timed[paths[i]] then
           fields[#fields + 1] = 'z' .. paths[i]
           fields[#fields + 1] = write_timed(timed[paths[i]])
+        end
+        if limited and limited[paths[i]] then
+          fields[#fields + 1] = 'l' .. paths[i]
+          fields[#fields + 1] = limited[paths[i]]
         end
       end
     end

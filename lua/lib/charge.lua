@@ -23,7 +23,7 @@ else
   --- @include lib/queue
   --- @include lib/expire
   --- @include lib/find
-  local payer, own_amount, own_admitted, binding, notes, charged = nodes[PATH], 0, 0, true, '', 0
+  local payer, own_amount, own_admitted, binding, notes, told, charged = nodes[PATH], 0, 0, true, '', '', 0
   if record and string.byte(record) == TOMBSTONE then
     code = CANCELLED
   elseif record then
@@ -42,6 +42,14 @@ else
     else
       code = INVALID_AMOUNT
     end
+    if limits and code ~= INVALID_AMOUNT then
+      local packed_label, requests, opens = label, 1, 0
+      --- @inline lib/label_parts
+      local tokens = label_tokens
+      --- @inline lib/rates
+      code, told = rate_code ~= OK and rate_code or code, rate_notes
+      limited = code == OK and rated or nil
+    end
     if code == OK then
       charged = amount
       --- @include lib/spend
@@ -54,5 +62,5 @@ else
     end
   end
   --- @include lib/apply
-  reply = reply or { code, now_ms, FRESH, payer and payer[BALANCE] or 0, charged, amount, 0, entry_id, notes }
+  reply = reply or { code, now_ms, FRESH, payer and payer[BALANCE] or 0, charged, amount, 0, entry_id, notes .. told }
 end

@@ -1,5 +1,5 @@
--- load: reads the clock, and in one call the root record with the nodes and caps of every level of the account.
--- Sets now_ms, today, levels, root, nodes, caps, code. A root that does not exist (root = nil) has the
+-- load: reads the clock, and in one call the root record with the nodes, caps and limits of every level of the account.
+-- Sets now_ms, today, levels, root, nodes, caps, limits, code. A root that does not exist (root = nil) has the
 -- code OK only when the namespace does: a wiped server never looks like an empty account.
 --- @include lib/keys
 --- @include lib/codes
@@ -13,6 +13,7 @@ local levels = { '' }      -- paths from the root down: '', 'search', 'search/al
 local root = nil           -- unpacked root record
 local nodes = {}           -- path -> unpacked node, rolled to the present; absent: no such node
 local caps = {}            -- path -> packed caps; false or absent: none
+local limits = nil          -- path -> packed rate and concurrency limits, where there are any (lib/limit)
 local others = nil          -- path -> packed counters of other periods, after a step of the clock (lib/roll)
 local timed = nil           -- path -> unpacked timed caps, where there are any (lib/timed)
 local due_periods = false   -- a timed cap's period is over and only the client knows the present one
@@ -20,17 +21,18 @@ local used_model, own_model = '', ''  -- model of the charge and of the operatio
 local code = OK
 local values
 if PATH == '' then
-  values = redis.call('HMGET', STATE, 'r', 'n', 'c')
+  values = redis.call('HMGET', STATE, 'r', 'n', 'c', 'l')
 else
-  local fields, at = { 'r', 'n', 'c' }, string.find(PATH, '/', 1, true)
+  local fields, at = { 'r', 'n', 'c', 'l' }, string.find(PATH, '/', 1, true)
   while at do
     levels[#levels + 1] = string.sub(PATH, 1, at - 1)
     at = string.find(PATH, '/', at + 1, true)
   end
   levels[#levels + 1] = PATH
   for i = 2, #levels do
-    fields[2 * i] = 'n' .. levels[i]
-    fields[2 * i + 1] = 'c' .. levels[i]
+    fields[3 * i - 1] = 'n' .. levels[i]
+    fields[3 * i] = 'c' .. levels[i]
+    fields[3 * i + 1] = 'l' .. levels[i]
   end
   values = redis.call('HMGET', STATE, unpack(fields))
 end
@@ -49,8 +51,8 @@ else
     root = nil
   else
     for i = 1, #levels do
-      if values[2 * i] then
-        local node = { struct.unpack(NODE_FORMAT, values[2 * i]) }
+      if values[3 * i - 1] then
+        local node = { struct.unpack(NODE_FORMAT, values[3 * i - 1]) }
         if node[DAY_ID] ~= today then
           local rolled_path = levels[i]
           --- @inline lib/roll
@@ -58,7 +60,11 @@ else
         nodes[levels[i]] = node
         node[BALANCE_READ] = node[BALANCE]
       end
-      local items = values[2 * i + 1]
+      if values[3 * i + 1] and values[3 * i + 1] ~= '' then
+        limits = limits or {}
+        limits[levels[i]] = values[3 * i + 1]
+      end
+      local items = values[3 * i]
       caps[levels[i]] = items
       if items and string.byte(items) == MARKER then
         --- @inline lib/timed_read

@@ -1,5 +1,5 @@
 -- settle_hold: charges the found hold - one that expired has left the totals already: the entry and the terminal record.
--- Reads payer, asked, charged, ended_by (0 or BY_DEDUCT), charge_model (nil: the hold's), metadata and what
+-- Reads payer, asked, actual_tokens (nil: as estimated), charged, ended_by (0 or BY_DEDUCT), charge_model (nil: the hold's), metadata and what
 -- lib/found_hold sets. Sets notes.
 --- @include lib/keys
 --- @include lib/node
@@ -10,6 +10,7 @@
 --- @include lib/queue
 --- @include lib/found_hold
 if hold_state == OPEN then
+  local actual_amount = asked
   --- @inline lib/drop_hold
 else
   dirty = levels

@@ -1,0 +1,57 @@
+-- rates (inline): asks every rate and concurrency limit of every level, and prepares what they become once the whole is
+-- admitted; it writes nothing. Where an account has none, it is not run.
+-- Reads limits, limited, label_operation, label_model, requests (1; 0 for what continues an admission), amount, tokens,
+-- opens (1 when a hold is made). Sets rate_code (OK, or of what refused), rate_notes, rated (path -> packed limits) and,
+-- of the limit it looks at, rate_used and packed_limit.
+--- @include lib/codes
+--- @include lib/limit
+--- @include lib/load
+--- @include lib/queue
+local rate_code, rate_notes, rated = OK, '\0', {}
+for i = 1, #levels do
+  local items = limited and limited[levels[i]] or limits[levels[i]]
+  if items then
+    local at, after = 1, ''
+    while at <= #items do
+      --- @inline lib/limit_state
+      local applies = (rate_operation == '' or rate_operation == label_operation)
+        and (rate_model == '' or rate_model == label_model)
+      if applies then
+        local cost = requests
+        if rate_kind == CONCURRENT then
+          cost = opens
+        elseif what % 4 ~= COUNTS_REQUESTS then
+          cost = what % 4 == COUNTS_AMOUNT and amount or tokens
+        end
+        local refuses = false
+        if cost > 0 then
+          if rate_kind == GCRA then
+            refuses = cost > burst or rate_used + cost * period_ms > burst * period_ms
+          elseif rate_kind == SLIDING then
+            local part_ms = last_ms + period_ms - now_ms
+            local weighted = rate_previous * (part_ms < period_ms and part_ms or period_ms) / period_ms
+            refuses = weighted - weighted % 1 + rate_used + cost > rate_limit
+          else
+            refuses = rate_used + cost > rate_limit
+          end
+        end
+        --- @inline lib/limit_pack
+        rate_notes = rate_notes .. struct.pack('<BBi7', i, refuses and 1 or 0, cost) .. packed_limit
+        if refuses then
+          if rate_kind == CONCURRENT or rate_code == OK then
+            rate_code = rate_kind == CONCURRENT and CONCURRENCY_LIMIT or RATE_LIMITED
+          end
+        elseif cost > 0 then
+          rate_used = rate_used + (rate_kind == GCRA and cost * period_ms or cost)
+          packed_limit = string.sub(packed_limit, 1, LIMIT_USED_AT - 1) .. struct.pack('<i7', rate_used)
+            .. string.sub(packed_limit, LIMIT_BYTES + 1)
+        end
+        after = after .. packed_limit
+      else
+        after = after .. string.sub(items, at, next_at - 1)
+      end
+      at = next_at
+    end
+    rated[levels[i]] = after
+  end
+end
