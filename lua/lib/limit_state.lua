@@ -1,5 +1,6 @@
 -- limit_state (inline): unpacks the limit at a place of packed items and brings its state to the present. A step of the
--- clock back by up to a period leaves the state where it is until the clock has come back; a larger one goes on from now.
+-- clock back by up to a period leaves the state where it is until the clock has come back; after a larger one, as after a
+-- step ahead, the limit begins unused: a refusal writes nothing, so nothing could tell how long ago the step was.
 -- Reads items, at, now_ms. Sets rate_kind, what, rate_limit, period_ms, since, last_ms, rate_used, rate_previous, burst,
 -- rate_operation and rate_model ('' any), next_at.
 --- @include lib/limit
@@ -23,7 +24,7 @@ if rate_kind == GCRA then
     end
     last_ms = now_ms
   elseif last_ms - now_ms > period_ms then
-    last_ms = now_ms
+    rate_used, last_ms = 0, now_ms
   end
 elseif rate_kind ~= CONCURRENT then
   -- Day 0 was a Thursday; weeks begin with Monday.
@@ -31,6 +32,6 @@ elseif rate_kind ~= CONCURRENT then
   if start >= last_ms + period_ms then
     rate_previous, rate_used, last_ms = start == last_ms + period_ms and rate_used or 0, 0, start
   elseif last_ms - now_ms > period_ms then
-    rate_previous, last_ms = 0, start
+    rate_previous, rate_used, last_ms = 0, 0, start
   end
 end
