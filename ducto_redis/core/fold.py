@@ -20,7 +20,9 @@ from ducto_redis.core.fold_caps import (
     rolled,
     set_timed,
 )
+from ducto_redis.core.fold_limits import changed
 from ducto_redis.core.fold_nodes import NOTHING_APART, Apart, period_ids, roll
+from ducto_redis.core.limit_items import LimitItem
 from ducto_redis.core.packed import Node, PackedCap, TimedCap, int_at, read_caps
 
 _PURCHASE, _ADMITTED, _HAS_MODEL, _HAS_ASKED, _HAS_FLOOR = 1, 1, 8, 16, 128
@@ -40,6 +42,7 @@ class OpenHold(NamedTuple):
     expires_ms: int
     admitted_against_caps: bool = False
     model: str = ""
+    operation_type: str = ""
 
 
 @dataclass
@@ -51,6 +54,7 @@ class RootState:
     apart: dict[str, Apart] = field(default_factory=dict)
     caps: dict[str, list[PackedCap]] = field(default_factory=dict)
     timed: dict[str, list[TimedCap]] = field(default_factory=dict)
+    limits: dict[str, list[LimitItem]] = field(default_factory=dict)
     holds: dict[str, OpenHold] = field(default_factory=dict)
     purchased: dict[str, int] = field(default_factory=dict)
 
@@ -102,13 +106,14 @@ def _charge(state: RootState, entry: Entry, model: str) -> None:
 
 
 def _charge_at_once(state: RootState, entry: Entry) -> None:
-    _charge(state, entry, _model_in(entry.detail[1 : 1 + entry.detail[0]]))
+    _charge(state, entry, _names_in(entry.detail[1 : 1 + entry.detail[0]])[1])
 
 
-def _model_in(label: bytes) -> str:
-    """The model in a label: type and model with their lengths, then the mode; labels of another form have none."""
+def _names_in(label: bytes) -> tuple[str, str]:
+    """Operation type and model of a label, which it begins with; labels of another form have no model."""
     at = 1 + label[0] if label else 0
-    return label[at + 1 : at + 1 + label[at]].decode() if at < len(label) else ""
+    model = label[at + 1 : at + 1 + label[at]].decode() if at < len(label) else ""
+    return label[1:at].decode(), model
 
 
 def _grant(state: RootState, entry: Entry) -> None:
@@ -121,8 +126,9 @@ def _grant(state: RootState, entry: Entry) -> None:
 def _hold(state: RootState, entry: Entry) -> None:
     counts = bool(entry.detail[6] & _ADMITTED)
     at = 7 + (7 if entry.detail[6] & _HAS_FLOOR else 0)
-    model = _model_in(entry.detail[at + 1 : at + 1 + entry.detail[at]])
-    hold = OpenHold(entry.path, entry.amount, entry.amount if counts else 0, int_at(entry.detail, 0, 6), counts, model)
+    operation_type, model = _names_in(entry.detail[at + 1 : at + 1 + entry.detail[at]])
+    admitted, expires_ms = entry.amount if counts else 0, int_at(entry.detail, 0, 6)
+    hold = OpenHold(entry.path, entry.amount, admitted, expires_ms, counts, model, operation_type)
     state.holds[entry.field] = hold
     _move(state, entry, hold, 1)
 
@@ -181,6 +187,10 @@ def _begin(state: RootState, entry: Entry) -> None:
     begin_periods(state.timed, entry)
 
 
+def _change_limits(state: RootState, entry: Entry) -> None:
+    _keep(state.limits, entry.path, changed(state.limits.get(entry.path, []), entry))
+
+
 _STEPS: Final = {
     Kind.GRANT: _grant,
     Kind.HOLD: _hold,
@@ -192,6 +202,8 @@ _STEPS: Final = {
     Kind.CHARGE: _charge_at_once,
     Kind.PERIOD: _begin,
     Kind.EXTEND: _extend,
+    Kind.LIMIT_SET: _change_limits,
+    Kind.LIMIT_REMOVE: _change_limits,
 }
 
 

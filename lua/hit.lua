@@ -1,0 +1,29 @@
+#!lua
+--[[ hit: asks the limits of a stand-alone limiter and takes from them what is asked; no account, no money, no ledger.
+  KEYS   1 state    string   <namespace>:{<shard>}:q:<digest of the limits>:<id>: the limits with their state, packed
+  ARGV   1 given    the limits, packed (lib/limit), their state left at 0
+         2 cost     what is asked, >= 0
+         3 action   'hit', 'peek' (takes nothing) or 'reset' (forgets what was used)
+         4 ttl_ms   after so long every limit is as if unused, and the state goes
+  Reply  {code, now_ms, notes}; notes as in lib/rates
+  Codes  RATE_LIMITED; CONCURRENCY_LIMIT is never answered, for limits on concurrency need holds
+  Entry  none: what rates have used is no money   Cost O(limits)
+]]
+--- @replace lib/load lib/alone
+--- @replace lib/queue lib/alone
+--- @include lib/codes
+--- @include lib/struct
+--- @include lib/clock
+local STATE = KEYS[1]
+local requests, action = tonumber(ARGV[2]), ARGV[3]
+if action == 'reset' then
+  redis.call('UNLINK', STATE)
+end
+local items = redis.call('GET', STATE) or ARGV[1]
+local label_operation, label_model, amount, tokens, opens = '', '', 0, 0, 0
+--- @include lib/alone
+--- @inline lib/rates
+if action == 'hit' and rate_code == OK and requests > 0 then
+  redis.call('SET', STATE, rated[''], 'PX', ARGV[4])
+end
+return { rate_code, now_ms, rate_notes }
