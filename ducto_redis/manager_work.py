@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
 from ducto_redis.core.entries import Entry
-from ducto_redis.manager_base import ManagerBase
+from ducto_redis.manager_limits import ManagedLimits
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult
 from ducto_redis.money import Amount
 from ducto_redis.sweeper import Sweeper
@@ -21,7 +21,7 @@ from ducto_redis.work_models import (
 )
 
 
-class ManagedWork(ManagerBase):
+class ManagedWork(ManagedLimits):
     """Part of ``CreditManager``."""
 
     def open_account(self, user_id: str) -> OpenAccountResult:

@@ -11,7 +11,7 @@ from ducto_redis.core.entries import Entry
 from ducto_redis.ids import new_id
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult
 from ducto_redis.money import Amount
-from ducto_redis.store_base import StoreBase
+from ducto_redis.store_limits import LimitOperations
 from ducto_redis.sweeper import Sweeper
 from ducto_redis.work_models import (
     ChargeItem,
@@ -24,7 +24,7 @@ from ducto_redis.work_models import (
 )
 
 
-class WorkOperations(StoreBase):
+class WorkOperations(LimitOperations):
     """Part of ``RedisStore``."""
 
     def open_account(self, user_id: str) -> OpenAccountResult:

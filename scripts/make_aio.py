@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ducto_redis"
-MADE = ("store_base", "store_work", "store", "manager_base", "manager_work", "manager")
+MADE = ("store_base", "store_limits", "store_work", "store", "manager_base", "manager_limits", "manager_work", "manager")
 WORDS = {
     "redis.Redis": "redis.asyncio.Redis",
     "import redis\n": "import redis.asyncio\n",
     "ducto_redis.store_base": "ducto_redis.aio.store_base",
     "ducto_redis.store_work": "ducto_redis.aio.store_work",
+    "ducto_redis.store_limits": "ducto_redis.aio.store_limits",
+    "ducto_redis.manager_limits": "ducto_redis.aio.manager_limits",
     "ducto_redis.manager_base": "ducto_redis.aio.manager_base",
     "ducto_redis.manager_work": "ducto_redis.aio.manager_work",
     "ducto_redis.store import": "ducto_redis.aio.store import",
@@ -47,6 +49,7 @@ def converted(text: str) -> str:
     text = re.sub(r"(?<![\w.])(StoreBase|ManagerBase|Driver|RedisStore|CreditManager)(?=[\s(:\]|,)])", r"Async\1", text)
     text = re.sub(r"(?<![\w.])WorkOperations", "AsyncWorkOperations", text)
     text = re.sub(r"(?<![\w.])ManagedWork", "AsyncManagedWork", text)
+    text = re.sub(r"(?<![\w.])(LimitOperations|ManagedLimits)", r"Async\1", text)
     for call in AWAITED:
         text = re.sub(rf"(?<!await )(?={call})", "await ", text)
     text = text.replace("emitter.emit_all(", "emitter.aemit_all(")
