@@ -76,7 +76,8 @@ def situations(draw):
     used = draw(st.integers(0, most * period if kind == GCRA else most))
     previous = draw(st.integers(0, most)) if kind == SLIDING else 0
     at = draw(st.integers(1000, 1100))
-    now = at + draw(st.integers(-period, 3 * period))
+    when = st.one_of(st.integers(-period, 0), st.integers(0, period), st.integers(period, 3 * period))
+    now = at + draw(when)
     item = LimitItem(kind, 0, limit, period, at, used, previous, burst)
     return item, now, draw(st.integers(0, 16)), draw(st.booleans())
 
@@ -146,6 +147,15 @@ def test_after_a_large_step_back_it_goes_on_from_the_present():
     window = LimitItem(FIXED, 0, 1, 100, 10_000, 1)
     assert rates.retry_after(window, 9_950, 1, False) == 0.15
     assert rates.retry_after(window, 9_030, 1, False) == 0.07
+
+
+def test_before_its_time_a_window_stays_as_it_is():
+    """A step back by up to a period: the window before counts in full, not more, until the clock has come back."""
+    item = LimitItem(SLIDING, 0, 10, 100, 10_000, 2, 6)
+    for now in (9_900, 9_950, 10_000):
+        assert rates.used(item, now, 1, False) == 8
+        assert rates.retry_after(item, now, 3, False) == (10_001 - now) / 1000
+    assert rates.used(item, 10_001, 1, False) == 7
 
 
 def test_open_holds_are_asked_for_again_in_a_second():

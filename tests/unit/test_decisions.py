@@ -67,11 +67,11 @@ def test_an_admission_tells_each_limit_after_it():
 
 
 def test_the_least_part_is_of_the_burst_where_there_is_one():
-    """9 of 10 left in a burst of 10 is less than 95 of 100, and the order does not matter."""
-    small = note(RateLimit("1000/s", burst=10))
-    large = note(RateLimit("100/h", algorithm="fixed"), used=4)
-    for notes in (small + large, large + small):
-        assert reserved(notes=b"\0" + notes).limit == 1000
+    """A burst of 100, half used, is tighter than 60 of 100, though 50 is more than its rate; in any order."""
+    burst = note(RateLimit("10/s", burst=100), used=49 * 1000)
+    window = note(RateLimit("100/h", algorithm="fixed"), used=39)
+    for notes in (burst + window, window + burst):
+        assert (reserved(notes=b"\0" + notes).limit, reserved(notes=b"\0" + notes).remaining) == (10, 50)
 
 
 def test_a_rate_refusal_says_when_to_come_back():
