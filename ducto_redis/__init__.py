@@ -3,12 +3,14 @@
 from ducto_redis.aio.manager import AsyncCreditManager
 from ducto_redis.aio.store import AsyncRedisStore
 from ducto_redis.codes import Code
+from ducto_redis.decisions import CapNotice, Decision, LimitNotice
 from ducto_redis.drivers.retrying import RetryPolicy
 from ducto_redis.errors import (
     AccountUnknownError,
     AuthenticationFailed,
     CancelledOperationError,
     CapReachedError,
+    ConcurrencyLimitError,
     ConfigError,
     CreditError,
     IdempotencyConflict,
@@ -23,6 +25,7 @@ from ducto_redis.errors import (
     NeedsRestore,
     OutcomeUnknown,
     PrecisionMismatch,
+    RateLimitedError,
     SchemaNewer,
     ScriptFailed,
     ServerTooOld,
@@ -30,6 +33,7 @@ from ducto_redis.errors import (
     StoreUnavailable,
 )
 from ducto_redis.events import CREDIT_EVENT_TYPES, CreditEvent, CreditEventEmitter
+from ducto_redis.headers import http_status, rate_limit_headers
 from ducto_redis.manager import CreditManager
 from ducto_redis.models import (
     AddCreditsResult,
@@ -37,17 +41,19 @@ from ducto_redis.models import (
     BalanceResult,
     CapCheckResult,
     CapListResult,
-    CapNotice,
     CapResult,
     CreditMetadata,
     DeductionResult,
     HoldResult,
+    LimitListResult,
+    LimitResult,
     ReleaseResult,
     SetupResult,
     SpendCap,
 )
 from ducto_redis.pricing.config import OperationPolicy, PlanDefinition, PricingConfigData
 from ducto_redis.pricing.metrics import ToolCall, UsageMetrics
+from ducto_redis.rates import ConcurrencyLimit, RateLimit
 from ducto_redis.store import MemoryStore, RedisStore
 from ducto_redis.work_models import (
     ChargeItem,
@@ -80,12 +86,15 @@ __all__ = [
     "CapResult",
     "ChargeItem",
     "Code",
+    "ConcurrencyLimit",
+    "ConcurrencyLimitError",
     "ConfigError",
     "CreditError",
     "CreditEvent",
     "CreditEventEmitter",
     "CreditManager",
     "CreditMetadata",
+    "Decision",
     "DeductionResult",
     "Difference",
     "HoldInfo",
@@ -99,6 +108,9 @@ __all__ = [
     "LeaseExpiredError",
     "LeaseNotFoundError",
     "LimitExceededError",
+    "LimitListResult",
+    "LimitNotice",
+    "LimitResult",
     "MemoryStore",
     "NamespaceUnknown",
     "NeedsRestore",
@@ -108,6 +120,8 @@ __all__ = [
     "PlanDefinition",
     "PrecisionMismatch",
     "PricingConfigData",
+    "RateLimit",
+    "RateLimitedError",
     "RedisStore",
     "ReleaseResult",
     "ReserveItem",
@@ -125,4 +139,6 @@ __all__ = [
     "UsageMetrics",
     "VerifyResult",
     "__version__",
+    "http_status",
+    "rate_limit_headers",
 ]

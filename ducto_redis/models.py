@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from ducto_redis.decisions import CapAction, CapNotice, Decision, LimitNotice
 from ducto_redis.events import CreditEvent
 from ducto_redis.money import Amount
 from ducto_redis.periods import CapType, zone_of
 
 MAX_MODEL_BYTES = 128
-CapAction = Literal["deny", "warn", "notify"]
+MAX_TYPE_BYTES = 64
 BillingMode = Literal["strict", "overdraft", "postpaid"]
 OverCap = Literal["clamp", "record"]
 LateSettlement = Literal["reject", "bill"]
@@ -82,38 +83,6 @@ class SpendCap(BaseModel):
         ) -> None: ...
 
 
-class CapNotice(BaseModel):
-    """One cap as a decision saw it.
-
-    Attributes:
-        scope: The account whose cap it is (the account itself or an ancestor).
-        cap_type: Its period.
-        limit: Its limit.
-        action: Its action.
-        spent: Spend of the current period: before a refused amount, after a charged one.
-        held: Admitted holds that count against it.
-        reset_at: When the period ends; None for "total".
-        model: The model it counts, or None for all.
-        timezone: The zone whose calendar counts.
-        counted_since: For caps that do not know what was spent before their registration: when that was.
-        first: Whether this very charge crossed the limit.
-        over_cap: Whether a deny cap was passed by a hold admitted before it was lowered.
-    """
-
-    scope: str
-    cap_type: CapType
-    limit: Decimal
-    action: CapAction
-    spent: Decimal
-    held: Decimal
-    reset_at: datetime | None
-    model: str | None = None
-    timezone: str = "UTC"
-    counted_since: datetime | None = None
-    first: bool = False
-    over_cap: bool = False
-
-
 class Result(BaseModel):
     """Base of the results: business outcomes are told here, not raised.
 
@@ -158,8 +127,8 @@ class AddCreditsResult(Result):
     key_reused: bool = False
 
 
-class HoldResult(Result):
-    """A hold, or why there is none.
+class HoldResult(Decision, Result):
+    """A hold, or why there is none; ``Decision`` says what rate limits had to do with it.
 
     Attributes:
         hold_id: What ``settle``, ``release`` and ``deduct_credits`` take; "" when refused.
@@ -196,8 +165,8 @@ class HoldResult(Result):
         return self.hold_id
 
 
-class DeductionResult(Result):
-    """A charge, or why there was none.
+class DeductionResult(Decision, Result):
+    """A charge, or why there was none; ``Decision`` says what rate limits had to do with it.
 
     Attributes:
         transaction_id: Where the charge stands in the ledger (``<shard>-<entry id>``); "" when nothing was charged.
@@ -274,6 +243,18 @@ class CapCheckResult(Result):
     timezone: str = "UTC"
     scope: str = ""
     reset_at: datetime | None = None
+
+
+class LimitResult(Result):
+    """A rate or concurrency limit was set or removed. ``removed``: there was one."""
+
+    removed: bool = False
+
+
+class LimitListResult(Result):
+    """The rate or the concurrency limits of an account, each with its present use."""
+
+    limits: tuple[LimitNotice, ...] = ()
 
 
 class SetupResult(BaseModel):

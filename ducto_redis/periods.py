@@ -135,8 +135,3 @@ def period_bounds(cap_type: CapType, at_ms: int, timezone: str) -> tuple[int, in
     day = datetime.fromtimestamp(at_ms / 1000, zone).date()
     first, following = _next_date(cap_type, day)
     return _first_instant(first, zone), _first_instant(following, zone)
-
-
-def period_end(name: CapType, at_ms: int) -> datetime | None:
-    """The first moment after the UTC period that ``at_ms`` lies in; None for a period that never ends."""
-    return None if name == "total" else moment(period_bounds(name, at_ms, "")[1])

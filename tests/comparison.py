@@ -20,11 +20,11 @@ from ducto_redis import ChargeItem, ReserveItem, SpendCap
 from ducto_redis.core.entries import read_entry
 from ducto_redis.core.fold import RootState, fold
 from ducto_redis.core.verify import state_pairs
+from ducto_redis.decisions import CapNotice
 from ducto_redis.drivers.embedded import connect
 from ducto_redis.drivers.replies import flat
 from ducto_redis.drivers.urls import engine_of
 from ducto_redis.errors import CancelledOperationError, InvalidAmountError
-from ducto_redis.models import CapNotice
 from ducto_redis.testing import FakeClock, redis_store
 from ducto_redis.work_models import HoldInfo
 

@@ -13,9 +13,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ducto_redis.cli.opening import JsonOption, NamespaceOption, RedisOption, UserArgument, fail, manager_of, show
+from ducto_redis.decisions import CapNotice
 from ducto_redis.errors import CreditError
 from ducto_redis.manager import CreditManager
-from ducto_redis.models import CapNotice, SpendCap
+from ducto_redis.models import SpendCap
 
 caps = typer.Typer(no_args_is_help=True, help="Spend caps: set, list, remove, report.")
 

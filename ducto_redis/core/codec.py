@@ -6,22 +6,19 @@ Each class here reads the reply of one script; it carries what the reply does no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from ducto_redis import events
 from ducto_redis.codes import MEANINGS, Code
-from ducto_redis.core.keys import Account
-from ducto_redis.core.packed import ACTIONS, NOTE_FIRST, NOTE_OVER, Note, read_notes
+from ducto_redis.core.denials import denial_events, why
+from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
 from ducto_redis.errors import CreditError, PeriodsDue, error_for
 from ducto_redis.events import CreditEvent
 from ducto_redis.models import (
     AddCreditsResult,
     BillingMode,
-    CapAction,
-    CapNotice,
     CapResult,
     DeductionResult,
     HoldResult,
@@ -29,8 +26,7 @@ from ducto_redis.models import (
     ReleaseResult,
     Result,
 )
-from ducto_redis.money import to_credits
-from ducto_redis.periods import FOREVER_MS, NAME_OF, moment, period_end
+from ducto_redis.periods import NAME_OF, moment
 
 R = TypeVar("R", bound=Result)
 
@@ -55,9 +51,9 @@ def code_of(reply: Reply) -> Code:
     return code
 
 
-def message_of(code: Code, why: str = "") -> str:
-    """The message of a code: ``code: why``; "" for OK."""
-    return "" if code is Code.OK else f"{code.text}: {why or MEANINGS[code]}"
+def message_of(code: Code, reason: str = "") -> str:
+    """The message of a code: ``code: reason``; "" for OK."""
+    return "" if code is Code.OK else f"{code.text}: {reason or MEANINGS[code]}"
 
 
 def refused(result: type[R], user_id: object, error: CreditError) -> R:
@@ -70,81 +66,6 @@ def refused(result: type[R], user_id: object, error: CreditError) -> R:
     """
     code = error.code or Code.INVALID_ARGUMENT
     return result(user_id=str(user_id)[:256], error_code=code.text, message=str(error), error=code.text)
-
-
-class Scale(NamedTuple):
-    """How units of one account are told to people: the namespace's precision and the account's scopes."""
-
-    precision: int
-    account: Account
-
-    def credits(self, units: int) -> Decimal:
-        """Credits of units."""
-        return to_credits(units, self.precision)
-
-    def notice(self, note: Note, now_ms: int) -> CapNotice:
-        """A cap as a decision saw it."""
-        action: CapAction = ACTIONS[note.action]
-        return CapNotice(
-            scope=self.account.scopes[note.level - 1],
-            cap_type=NAME_OF[note.kind],
-            limit=self.credits(note.limit),
-            action=action,
-            spent=self.credits(note.spent),
-            held=self.credits(note.admitted),
-            reset_at=self._reset_at(note, now_ms),
-            model=note.model or None,
-            timezone=note.zone or "UTC",
-            counted_since=moment(note.since_ms) if note.since_ms else None,
-            first=bool(note.flags & NOTE_FIRST),
-            over_cap=bool(note.flags & NOTE_OVER),
-        )
-
-    @staticmethod
-    def _reset_at(note: Note, now_ms: int) -> datetime | None:
-        if note.end_ms:
-            return moment(note.end_ms) if note.end_ms < FOREVER_MS else None
-        return period_end(NAME_OF[note.kind], now_ms)
-
-    def notices(self, packed: bytes, now_ms: int) -> tuple[CapNotice, ...]:
-        """The caps that a reply speaks of."""
-        return tuple(self.notice(note, now_ms) for note in read_notes(packed)) if packed else ()
-
-    def event(self, kind: str, now_ms: int, entry_id: str = "", **data: Any) -> CreditEvent:
-        """An event of this account."""
-        at: datetime = moment(now_ms)
-        event_id = f"{entry_id}/{kind}" if entry_id else ""
-        return CreditEvent(type=kind, timestamp=at, user_id=self.account.user_id, data=data, id=event_id)
-
-    def transaction(self, entry_id: bytes) -> str:
-        """A transaction id: where its ledger entry stands."""
-        return f"{self.account.shard}-{entry_id.decode()}" if entry_id else ""
-
-
-def _cap_text(cap: CapNotice, asked: Decimal) -> str:
-    held = f", {cap.held} held" if cap.held else ""
-    scope = f" of {cap.scope!r}" if "/" in cap.scope else ""
-    scope += f" for {cap.model}" if cap.model else ""
-    return f"{cap.cap_type} cap{scope} of {cap.limit}: {cap.spent} spent{held}, {asked} more asked"
-
-
-def _money_text(balance: Decimal, held: Decimal | None, asked: Decimal) -> str:
-    reserved = f" ({held} reserved)" if held else ""
-    return f"balance {balance}{reserved} does not cover {asked}"
-
-
-def _denial_events(
-    scale: Scale, code: Code, now_ms: int, *, asked: Decimal, caps: tuple[CapNotice, ...], stage: str
-) -> tuple[CreditEvent, ...]:  # fmt: skip
-    failed = scale.event(events.DEDUCT_FAILED, now_ms, error=code.text, amount=asked, stage=stage)
-    reached = tuple(
-        scale.event(
-            events.CAP_REACHED, now_ms, amount=asked, cap_type=cap.cap_type, limit=cap.limit, spent=cap.spent,
-            held=cap.held, scope=cap.scope, action=cap.action,
-        )
-        for cap in caps if code is Code.CAP_REACHED
-    )  # fmt: skip
-    return (failed, *reached)
 
 
 @dataclass(slots=True)
@@ -194,7 +115,9 @@ class HoldReply:
         code = code_of(reply)
         _, now_ms, repetition, balance, held, amount, expires_ms, packed = reply
         scale = self.scale
-        caps = scale.notices(packed, now_ms)
+        denied = code is not Code.OK
+        asked = amount if denied and not repetition else None
+        caps, limits = scale.told(packed, now_ms, admitted=not denied, asked=asked)
         result = HoldResult(
             user_id=scale.account.user_id,
             amount=scale.credits(amount),
@@ -203,10 +126,11 @@ class HoldReply:
             available=scale.credits(balance - held),
             billing_mode=self.mode,
             caps=caps,
+            limits=limits,
             idempotent=bool(repetition),
             key_reused=repetition == _REUSED,
         )
-        if code is not Code.OK:
+        if denied:
             self._refuse(result, code, now_ms)
             return result
         result.hold_id = self.hold_id
@@ -222,14 +146,11 @@ class HoldReply:
         return result
 
     def _refuse(self, result: HoldResult, code: Code, now_ms: int) -> None:
-        why = ""
-        if code is Code.CAP_REACHED:
-            why = "; ".join(_cap_text(cap, result.amount) for cap in result.caps)
-        elif code is Code.INSUFFICIENT_CREDITS:
-            why = _money_text(result.balance, result.reserved_total, result.amount)
         result.error_code = result.error = code.text
-        result.message = message_of(code, why)
-        result.events = _denial_events(self.scale, code, now_ms, asked=result.amount, caps=result.caps, stage="reserve")
+        asked, held = result.amount, result.reserved_total
+        reason = why(result, code, asked=asked, balance=result.balance, held=held)
+        result.message = message_of(code, reason)
+        result.events = denial_events(self.scale, result, code, now_ms, asked=asked, stage="reserve")
 
 
 @dataclass(slots=True)
@@ -245,17 +166,21 @@ class DeductionReply:
         code = code_of(reply)
         _, now_ms, repetition, balance, charged, asked, _held_amount, entry_id, packed = reply
         scale = self.scale
-        caps = scale.notices(packed, now_ms)
+        denied = code is not Code.OK
+        caps, limits = scale.told(
+            packed, now_ms, admitted=not denied, asked=asked if denied and not repetition else None
+        )
         result = DeductionResult(
             user_id=scale.account.user_id,
             transaction_id=scale.transaction(entry_id),
             amount=scale.credits(charged),
             balance_after=scale.credits(balance),
             caps=caps,
+            limits=limits,
             idempotent=bool(repetition),
             key_reused=repetition == _REUSED,
         )
-        if code is not Code.OK:
+        if denied:
             self._refuse(result, code, now_ms, scale.credits(asked))
             return result
         result.shortfall = scale.credits(asked - charged)
@@ -265,16 +190,12 @@ class DeductionReply:
         return result
 
     def _refuse(self, result: DeductionResult, code: Code, now_ms: int, asked: Decimal) -> None:
-        why = ""
-        if code is Code.CAP_REACHED:
-            why = "; ".join(_cap_text(cap, asked) for cap in result.caps)
-        elif code is Code.INSUFFICIENT_CREDITS:
-            why = _money_text(result.balance_after, None, asked)
         result.error_code = code.text
-        result.message = message_of(code, why)
+        reason = why(result, code, asked=asked, balance=result.balance_after, held=None)
+        result.message = message_of(code, reason)
         result.error = result.message if self.message_as_error else code.text
         if not result.idempotent:
-            denied = _denial_events(self.scale, code, now_ms, asked=asked, caps=result.caps, stage="deduct")
+            denied = denial_events(self.scale, result, code, now_ms, asked=asked, stage="deduct")
             freed = self.scale.event(events.RESERVATION_RELEASED, now_ms, lease_id=self.hold_id, reason=code.text)
             expired = self.scale.event(events.LEASE_EXPIRED, now_ms, lease_id=self.hold_id)
             if self.hold_id and code in (Code.CAP_REACHED, Code.INSUFFICIENT_CREDITS):

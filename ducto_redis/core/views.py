@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ducto_redis.codes import Code
-from ducto_redis.core.codec import Scale, code_of, message_of
+from ducto_redis.core.codec import code_of, message_of
 from ducto_redis.core.packed import ACTIONS, Node, Note, read_caps, read_node, read_timed
+from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
 from ducto_redis.models import AvailableResult, BalanceResult, CapCheckResult, CapListResult, Result
 
