@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ducto_redis.manager_base import ManagerBase
-from ducto_redis.rates import ConcurrencyLimit, LimitListResult, LimitResult, RateLimit
+from ducto_redis.models import LimitListResult, LimitResult
+from ducto_redis.rates import ConcurrencyLimit, RateLimit
 
 
 class ManagedLimits(ManagerBase):

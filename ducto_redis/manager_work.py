@@ -39,11 +39,13 @@ class ManagedWork(ManagedLimits):
         min_balance: Amount = 0,
         overdraft_floor: Amount | None = None,
         metadata: Metadata = None,
+        tokens: int = 0,
         idempotency_key: str | None = None,
     ) -> DeductionResult:
         """Charges at once, without a hold, what ``reserve`` would admit. See ``RedisStore.deduct``.
 
         Raises:
+            RateLimitedError: A rate limit is used up for now.
             CapReachedError: A deny cap does not allow the amount.
             InsufficientCreditsError: The available credits do not cover it.
             AccountUnknownError: There is no such account (overdraft, postpaid).
@@ -58,6 +60,7 @@ class ManagedWork(ManagedLimits):
                 min_balance=min_balance,
                 overdraft_floor=overdraft_floor,
                 metadata=metadata,
+                tokens=tokens,
                 idempotency_key=idempotency_key,
             )
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ducto_redis.core import limiting
 from ducto_redis.ids import new_id
-from ducto_redis.rates import ConcurrencyLimit, LimitListResult, LimitResult, RateLimit
+from ducto_redis.models import LimitListResult, LimitResult
+from ducto_redis.rates import ConcurrencyLimit, RateLimit
 from ducto_redis.store_base import StoreBase
 
 
@@ -12,7 +13,7 @@ class LimitOperations(StoreBase):
     """Part of ``RedisStore``."""
 
     def set_rate_limit(self, user_id: str, limit: RateLimit) -> LimitResult:
-        """Registers a rate limit; it decides on every admission of the account and of those below, with caps and balance.
+        """Registers a rate limit: it decides on every admission of the account and of those below it, beside the caps.
 
         Args:
             user_id: The account; opened when there is none.
@@ -47,7 +48,7 @@ class LimitOperations(StoreBase):
         return self._run(limiting.set_limit, user_id, limit, op_id=new_id())
 
     def remove_concurrency_limit(self, user_id: str, limit: ConcurrencyLimit) -> LimitResult:
-        """Removes the concurrency limit of the same model and operation type; ``removed`` says whether there was one."""
+        """Removes the concurrency limit of the same model and operation type; ``removed``: there was one."""
         return self._run(limiting.remove_limit, user_id, limit, op_id=new_id())
 
     def list_concurrency_limits(self, user_id: str) -> LimitListResult:

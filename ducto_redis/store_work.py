@@ -42,6 +42,7 @@ class WorkOperations(LimitOperations):
         min_balance: Amount = 0,
         overdraft_floor: Amount | None = None,
         metadata: Metadata = None,
+        tokens: int = 0,
         idempotency_key: str | None = None,
     ) -> DeductionResult:
         """Charges at once, without a hold, what ``reserve`` would admit; all or nothing (SPEC 2).
@@ -55,6 +56,7 @@ class WorkOperations(LimitOperations):
             min_balance: Credits that strict leaves untouched.
             overdraft_floor: The balance, <= 0, that overdraft may reach.
             metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
+            tokens: What was used, for limits that count tokens.
             idempotency_key: The same key on the same account charges once within 24 to 48 hours.
 
         Returns:
@@ -70,6 +72,7 @@ class WorkOperations(LimitOperations):
             min_balance=min_balance,
             overdraft_floor=overdraft_floor,
             metadata=metadata,
+            tokens=tokens,
             op_id=idempotency_key or new_id(),
             own_key=idempotency_key is not None,
         )

@@ -91,6 +91,7 @@ class ChargeItem(BaseModel):
     min_balance: Credits = Decimal(0)
     overdraft_floor: Credits | None = None
     metadata: dict[str, Any] | None = None
+    tokens: int = 0
     idempotency_key: str | None = None
 
 

@@ -11,7 +11,16 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ducto_redis"
-MADE = ("store_base", "store_limits", "store_work", "store", "manager_base", "manager_limits", "manager_work", "manager")
+MADE = (
+    "store_base",
+    "store_limits",
+    "store_work",
+    "store",
+    "manager_base",
+    "manager_limits",
+    "manager_work",
+    "manager",
+)
 WORDS = {
     "redis.Redis": "redis.asyncio.Redis",
     "import redis\n": "import redis.asyncio\n",

@@ -147,6 +147,7 @@ class AsyncRedisStore(AsyncWorkOperations):
         overdraft_floor: Amount | None = None,
         over_cap: OverCap | None = None,
         metadata: Metadata = None,
+        tokens: int = 0,
         idempotency_key: str | None = None,
     ) -> HoldResult:
         """Sets credits aside before the work: the admission gate, all or nothing (SPEC 3 and 5).
@@ -162,6 +163,7 @@ class AsyncRedisStore(AsyncWorkOperations):
             overdraft_floor: The balance, <= 0, that overdraft may reach.
             over_cap: What settling more than the hold does at deny caps in strict; None takes the store's setting.
             metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
+            tokens: The estimate, for limits that count tokens.
             idempotency_key: Becomes the hold's id; the same key makes one hold within 24 to 48 hours.
 
         Returns:
@@ -180,6 +182,7 @@ class AsyncRedisStore(AsyncWorkOperations):
             overdraft_floor=overdraft_floor,
             over_cap=over_cap or self._over_cap,
             metadata=metadata,
+            tokens=tokens,
             op_id=idempotency_key or new_id(),
             own_key=idempotency_key is not None,
         )
@@ -243,6 +246,7 @@ class AsyncRedisStore(AsyncWorkOperations):
         next_ttl: float = DEFAULT_TTL,
         late_settlement: LateSettlement | None = None,
         metadata: Metadata = None,
+        tokens: int | None = None,
     ) -> DeductionResult:
         """Charges the actual cost against a hold; caps and floor may clamp the charge, never refuse it (SPEC 5).
 
@@ -255,6 +259,7 @@ class AsyncRedisStore(AsyncWorkOperations):
             next_ttl: The successor's seconds.
             late_settlement: What settling does when the hold expired; None takes the store's setting.
             metadata: Kept in the ledger.
+            tokens: What was used, for limits that count tokens; None lets the estimate stand.
 
         Returns:
             The charge, with the ``shortfall`` that was not charged and the ``next_hold``; or ``lease_not_found``,
@@ -270,6 +275,7 @@ class AsyncRedisStore(AsyncWorkOperations):
             next_ttl=next_ttl,
             late_settlement=late_settlement or self._late_settlement,
             metadata=metadata,
+            tokens=tokens,
         )
 
     async def release(self, user_id: str, hold: str | HoldResult) -> ReleaseResult:

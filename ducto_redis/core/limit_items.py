@@ -19,7 +19,7 @@ _KINDS: Final = {name: kind for kind, name in ALGORITHMS.items()}
 COUNTS: Final[tuple[Counts, ...]] = ("requests", "amount", "tokens")
 AMOUNT: Final = 1
 _COUNTS_MASK, _SCOPED, _BURST = 15, 16, 32
-_HEAD_BYTES: Final = 27
+_HEAD_BYTES: Final = 32
 _NOTE_BYTES: Final = 9
 
 
@@ -27,7 +27,7 @@ class LimitItem(NamedTuple):
     """A limit, definition and state together (``docs/limits.md``); amounts in units, times in ms.
 
     ``at_ms`` and ``used`` mean what the kind makes of them; ``used`` of gcra is in units x ms. ``burst`` is 0 when
-    it was not given; names are "" when the limit looks at all.
+    it was not given; names are "" when the limit looks at all. ``since`` is the root's sequence when it began to count.
     """
 
     kind: int
@@ -40,6 +40,7 @@ class LimitItem(NamedTuple):
     burst: int = 0
     operation_type: str = ""
     model: str = ""
+    since: int = 0
 
     @property
     def capacity(self) -> int:
@@ -61,8 +62,8 @@ def pack_item(item: LimitItem) -> bytes:
     operation_type, model = item.operation_type.encode(), item.model.encode()
     scoped = operation_type or model
     what = item.counts + (_SCOPED if scoped else 0) + (_BURST if item.burst else 0)
-    data = bytes([item.kind, what]) + packed(item.limit) + packed(item.period_ms, 5) + packed(item.at_ms, 6)
-    data += packed(item.used)
+    data = bytes([item.kind, what]) + packed(item.limit) + packed(item.period_ms, 5)
+    data += packed(item.since, 5) + packed(item.at_ms, 6) + packed(item.used)
     if item.kind == SLIDING:
         data += packed(item.previous)
     if item.burst:
@@ -110,7 +111,7 @@ def _read_item(data: bytes, at: int) -> tuple[LimitItem, int]:
     # An item and where the next one begins.
     kind, what = data[at], data[at + 1]
     limit, period_ms = int_at(data, at + 2), int_at(data, at + 9, 5)
-    at_ms, used = int_at(data, at + 14, 6), int_at(data, at + 20)
+    since, at_ms, used = int_at(data, at + 14, 5), int_at(data, at + 19, 6), int_at(data, at + 25)
     at += _HEAD_BYTES
     previous = burst = 0
     operation_type = model = ""
@@ -124,7 +125,8 @@ def _read_item(data: bytes, at: int) -> tuple[LimitItem, int]:
         operation_type, model = data[at + 1 : model_at].decode(), data[model_at + 1 : end].decode()
         at = end
     counts = what & _COUNTS_MASK
-    return LimitItem(kind, counts, limit, period_ms, at_ms, used, previous, burst, operation_type, model), at
+    item = LimitItem(kind, counts, limit, period_ms, at_ms, used, previous, burst, operation_type, model, since)
+    return item, at
 
 
 def read_limits(data: bytes) -> Iterator[LimitItem]:

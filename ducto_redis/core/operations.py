@@ -28,6 +28,7 @@ from ducto_redis.core.arguments import (
     passes_caps,
     scale_of,
     text,
+    token_count,
     ttl_ms,
 )
 from ducto_redis.core.codec import CapReply, DeductionReply, GrantReply, HoldReply, ReleaseReply
@@ -62,7 +63,7 @@ R = TypeVar("R", bound=Result)
 
 _PURCHASE, _ADJUSTMENT, _DEEP_GRANT = 1, 2, 4
 _LOWEST: Final = -MAX_UNITS
-_BILL_LATE, _SUCCESSOR = 1, 2
+_BILL_LATE, _SUCCESSOR, _TOKENS = 1, 2, 4
 
 
 def add_credits(
@@ -107,6 +108,7 @@ def reserve(
     overdraft_floor: Amount | None = None,
     over_cap: OverCap = "clamp",
     metadata: Metadata = None,
+    tokens: int = 0,
     admit: bool = True,
     op_id: str,
     own_key: bool,
@@ -116,7 +118,7 @@ def reserve(
     account = scale.account
     units = to_units(amount, scale.precision, lift=True)
     floor = floor_units(space, billing_mode, min_balance, overdraft_floor)
-    label = label_of(operation_type, model, billing_mode)
+    label = label_of(operation_type, model, billing_mode, tokens)
     flags = (ADMIT if admit else 0) | (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0)
     flags |= RECORD if passes_caps(over_cap) else 0
     field = op_field("h", op_id, account)
@@ -137,6 +139,7 @@ def deduct(
     min_balance: Amount = 0,
     overdraft_floor: Amount | None = None,
     metadata: Metadata = None,
+    tokens: int = 0,
     op_id: str,
     own_key: bool,
 ) -> Call[DeductionResult]:
@@ -145,7 +148,7 @@ def deduct(
     account = scale.account
     units = to_units(amount, scale.precision, lift=True)
     floor = floor_units(space, billing_mode, min_balance, overdraft_floor)
-    label = label_of(operation_type, model, billing_mode)
+    label = label_of(operation_type, model, billing_mode, tokens)
     flags = (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0)
     terms = packed(units) + packed(floor) + bytes([flags])
     args = (*common(space, account), op_field("d", op_id, account), terms, label, metadata_json(metadata))
@@ -161,16 +164,18 @@ def _settle_options(
     next_amount: Amount | None,
     next_ttl: float,
     late_settlement: LateSettlement,
+    tokens: int | None,
 ) -> bytes:
     late, successor = bills_late(late_settlement), next_amount is not None
-    if not (late or successor or model is not None):
+    if not (late or successor or model is not None or tokens is not None):
         return b""
     used_model = b"" if model is None else text(model, "model", MAX_MODEL_BYTES)
     units = 0 if next_amount is None else to_units(next_amount, space.known.precision, lift=True)
     field = op_field("h", next_id, account) if successor else b""
-    flags = (_BILL_LATE if late else 0) | (_SUCCESSOR if successor else 0)
+    flags = (_BILL_LATE if late else 0) | (_SUCCESSOR if successor else 0) | (0 if tokens is None else _TOKENS)
     head = bytes([flags, len(used_model)]) + used_model + packed(units) + packed(ttl_ms(next_ttl), 6)
-    return head + len(field).to_bytes(2, "little") + field
+    used = b"" if tokens is None else packed(token_count(tokens))
+    return head + len(field).to_bytes(2, "little") + field + used
 
 
 @answers(DeductionResult)
@@ -185,6 +190,7 @@ def settle(
     next_ttl: float = DEFAULT_TTL,
     late_settlement: LateSettlement = "reject",
     metadata: Metadata = None,
+    tokens: int | None = None,
 ) -> Call[DeductionResult]:
     """The actual cost against a hold; clamped, never refused, by caps and floor."""
     scale = scale_of(space, user_id)
@@ -194,7 +200,7 @@ def settle(
     next_id = "" if next_amount is None else successor_of(hold_id)
     options = _settle_options(
         space, account, next_id, model=model, next_amount=next_amount, next_ttl=next_ttl,
-        late_settlement=late_settlement,
+        late_settlement=late_settlement, tokens=tokens,
     )  # fmt: skip
     args = (*common(space, account), field, units, metadata_json(metadata), options)
     parse = SettleReply(scale, hold_id, next_id, (isinstance(hold, HoldResult) and hold.billing_mode) or "strict")

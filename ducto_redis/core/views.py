@@ -52,7 +52,8 @@ def read_levels(reply: Reply) -> Levels:
     return Levels(code, reply[1], reply[2], nodes, *(tuple(packed[at::4]) for at in (1, 2, 3)))
 
 
-def _tell_unknown(result: Result, levels: Levels) -> None:
+def tell_unknown(result: Result, levels: Levels) -> None:
+    """Says on a result that there is no such account, when so."""
     if levels.code is not Code.OK:
         result.error_code = result.error = levels.code.text
         result.message = message_of(levels.code)
@@ -72,7 +73,7 @@ class BalanceView:
             balance=self.scale.credits(levels.own.balance),
             lifetime_purchased=self.scale.credits(levels.lifetime_units),
         )
-        _tell_unknown(result, levels)
+        tell_unknown(result, levels)
         return result
 
 
@@ -91,7 +92,7 @@ class AvailableView:
             reserved=self.scale.credits(levels.own.held),
             available=self.scale.credits(levels.own.balance - levels.own.held),
         )
-        _tell_unknown(result, levels)
+        tell_unknown(result, levels)
         return result
 
 
@@ -138,7 +139,7 @@ class CapCheckView:
         result = CapCheckResult(
             user_id=self.scale.account.user_id, current_spend=self.scale.credits(levels.own.spent_day)
         )
-        _tell_unknown(result, levels)
+        tell_unknown(result, levels)
         looked_at = [note for note in levels.notes() if note.model in ("", self.model)]
         notes = sorted(looked_at, key=lambda note: _rank(note, self.amount_units))
         if not notes:

@@ -1,4 +1,4 @@
-"""set_limit.lua, remove_limit.lua, and what lib/rates and lib/correct_rates do in the scripts that admit and end holds."""
+"""set_limit.lua, remove_limit.lua, and what lib/rates and lib/correct_rates do where holds are admitted and ended."""
 
 from __future__ import annotations
 

@@ -1,0 +1,56 @@
+"""Rate and concurrency limits of the asyncio store; what they mean is in ``docs/limits.md``."""
+
+from __future__ import annotations
+
+from ducto_redis.aio.store_base import AsyncStoreBase
+from ducto_redis.core import limiting
+from ducto_redis.ids import new_id
+from ducto_redis.models import LimitListResult, LimitResult
+from ducto_redis.rates import ConcurrencyLimit, RateLimit
+
+
+class AsyncLimitOperations(AsyncStoreBase):
+    """Part of ``RedisStore``."""
+
+    async def set_rate_limit(self, user_id: str, limit: RateLimit) -> LimitResult:
+        """Registers a rate limit: it decides on every admission of the account and of those below it, beside the caps.
+
+        Args:
+            user_id: The account; opened when there is none.
+            limit: The limit, such as ``RateLimit("60/minute")``. It replaces the account's limit of the same counts,
+                period, model and operation type; what was used stays when the algorithm does.
+
+        Raises:
+            InvalidArgumentError: It cannot be counted exactly.
+            LimitExceededError: The account has 32 limits.
+        """
+        return await self._run(limiting.set_limit, user_id, limit, op_id=new_id())
+
+    async def remove_rate_limit(self, user_id: str, limit: RateLimit) -> LimitResult:
+        """Removes the rate limit of the same counts, period, model and operation type; ``removed``: there was one."""
+        return await self._run(limiting.remove_limit, user_id, limit, op_id=new_id())
+
+    async def list_rate_limits(self, user_id: str) -> LimitListResult:
+        """The account's own rate limits as they are now, in the order of their registration."""
+        return await self._run(limiting.list_limits, user_id, concurrency=False)
+
+    async def set_concurrency_limit(self, user_id: str, limit: ConcurrencyLimit) -> LimitResult:
+        """Registers how many holds may be open at once, here and below; it counts those that are open now.
+
+        Args:
+            user_id: The account; opened when there is none.
+            limit: The limit, such as ``ConcurrencyLimit(4)``. It replaces the account's of the same model and
+                operation type.
+
+        Raises:
+            LimitExceededError: The account has 32 limits.
+        """
+        return await self._run(limiting.set_limit, user_id, limit, op_id=new_id())
+
+    async def remove_concurrency_limit(self, user_id: str, limit: ConcurrencyLimit) -> LimitResult:
+        """Removes the concurrency limit of the same model and operation type; ``removed``: there was one."""
+        return await self._run(limiting.remove_limit, user_id, limit, op_id=new_id())
+
+    async def list_concurrency_limits(self, user_id: str) -> LimitListResult:
+        """The account's own concurrency limits, in the order of their registration."""
+        return await self._run(limiting.list_limits, user_id, concurrency=True)
