@@ -18,11 +18,14 @@ end
 --- @include lib/apply
 local stored = redis.call('HGET', STATE, 'g' .. PATH)
 local reply = { nodes[PATH] and OK or ACCOUNT_UNKNOWN, now_ms, stored and struct.unpack('<i7', stored) or 0 }
---- @inline lib/timed_write
 for i = 1, #levels do
   local node = nodes[levels[i]]
   reply[1 + 3 * i] = node and struct.pack(NODE_FORMAT, unpack(node, 1, OPEN_HOLDS)) or ''
   reply[2 + 3 * i] = caps[levels[i]] or ''
-  reply[3 + 3 * i] = timed and timed[levels[i]] and write_timed(timed[levels[i]]) or ''
+  local timed_items, packed_timed = timed and timed[levels[i]], ''
+  if timed_items then
+    --- @inline lib/timed_write
+  end
+  reply[3 + 3 * i] = packed_timed
 end
 return reply
