@@ -132,6 +132,9 @@ def period_bounds(cap_type: CapType, at_ms: int, timezone: str) -> tuple[int, in
         return 0, FOREVER_MS
     if cap_type == "hourly":
         return _hour_bounds(at_ms, zone)
-    day = datetime.fromtimestamp(at_ms / 1000, zone).date()
-    first, following = _next_date(cap_type, day)
-    return _first_instant(first, zone), _first_instant(following, zone)
+    first, following = _next_date(cap_type, datetime.fromtimestamp(at_ms / 1000, zone).date())
+    start, end = _first_instant(first, zone), _first_instant(following, zone)
+    while end <= at_ms:  # clocks were set back over midnight: the date that was shown already has begun and stays
+        following = _next_date(cap_type, following)[1]
+        start, end = end, _first_instant(following, zone)
+    return start, end

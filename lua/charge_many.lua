@@ -3,7 +3,7 @@
   KEYS   1 ledger, 2 config of the shard; then per item: state, holds, store 0, store 1 (lib/item_keys)
   ARGV   1 generation  8 raw bytes
          2 count       of items; then per item:
-         +1 account, +2 path, +3 field 'd<op id>[/<path>]', +4 terms, +5 label, +6 metadata as in deduct
+         +1 account, +2 path, +3 field 'd<op id>[/<path>]', +4 terms, +5 metadata as in deduct
   Reply  per item the reply of deduct
   Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED ACCOUNT_UNKNOWN
          CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
@@ -20,11 +20,13 @@ for item = 1, tonumber(ARGV[2]) do
   if waiting[STATE] then
     replies[item] = { ROLL_NEEDED, now_ms }
   else
-    local terms, label, metadata = ARGV[arg_at + 4], ARGV[arg_at + 5], ARGV[arg_at + 6]
+    local terms, metadata = ARGV[arg_at + 4], ARGV[arg_at + 5]
     --- @include lib/charge
     replies[item] = reply
-    waiting[STATE] = reply[1] == ROLL_NEEDED
+    if reply[1] == ROLL_NEEDED then
+      waiting[STATE] = true
+    end
   end
-  key_at, arg_at = key_at + 4, arg_at + 6
+  key_at, arg_at = key_at + 4, arg_at + 5
 end
 return replies

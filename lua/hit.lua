@@ -12,18 +12,15 @@
 --- @replace lib/load lib/alone
 --- @replace lib/queue lib/alone
 --- @include lib/codes
---- @include lib/struct
 --- @include lib/clock
-local STATE = KEYS[1]
 local requests, action = tonumber(ARGV[2]), ARGV[3]
 if action == 'reset' then
-  redis.call('UNLINK', STATE)
+  redis.call('UNLINK', KEYS[1])
 end
-local items = redis.call('GET', STATE) or ARGV[1]
+local items = redis.call('GET', KEYS[1]) or ARGV[1]
 local label_operation, label_model, amount, tokens, opens = '', '', 0, 0, 0
---- @include lib/alone
 --- @inline lib/rates
 if action == 'hit' and rate_code == OK and requests > 0 then
-  redis.call('SET', STATE, rated[''], 'PX', ARGV[4])
+  redis.call('SET', KEYS[1], rated[''], 'PX', ARGV[4])
 end
 return { rate_code, now_ms, rate_notes }

@@ -18,12 +18,15 @@ end
 --- @include lib/apply
 local stored = redis.call('HGET', STATE, 'g' .. PATH)
 local reply = { nodes[PATH] and OK or ACCOUNT_UNKNOWN, now_ms, stored and struct.unpack('<i7', stored) or 0 }
---- @inline lib/timed_write
 for i = 1, #levels do
   local node = nodes[levels[i]]
   reply[4 * i] = node and struct.pack(NODE_FORMAT, unpack(node, 1, OPEN_HOLDS)) or ''
   reply[4 * i + 1] = caps[levels[i]] or ''
-  reply[4 * i + 2] = timed and timed[levels[i]] and write_timed(timed[levels[i]]) or ''
+  local timed_items, packed_timed = timed and timed[levels[i]], ''
+  if timed_items then
+    --- @inline lib/timed_write
+  end
+  reply[4 * i + 2] = packed_timed
   local items, at, present = limits and limits[levels[i]] or '', 1, ''
   while at <= #items do
     --- @inline lib/limit_state

@@ -3,8 +3,7 @@
   KEYS   1 ledger, 2 config of the shard; then per item: state, holds, store 0, store 1 (lib/item_keys)
   ARGV   1 generation  8 raw bytes
          2 count       of items; then per item:
-         +1 account, +2 path, +3 field 'h<hold id>[/<path>]', +4 amount, +5 floor, +6 ttl_ms, +7 flags, +8 label,
-         +9 metadata as in reserve
+         +1 account, +2 path, +3 field 'h<hold id>[/<path>]', +4 terms, +5 metadata as in reserve
   Reply  per item the reply of reserve
   Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
          ACCOUNT_UNKNOWN
@@ -22,12 +21,13 @@ for item = 1, tonumber(ARGV[2]) do
   if waiting[STATE] then
     replies[item] = { ROLL_NEEDED, now_ms }
   else
-    local asked_amount, asked_floor, asked_ttl_ms = ARGV[arg_at + 4], ARGV[arg_at + 5], ARGV[arg_at + 6]
-    local flags, label, metadata = tonumber(ARGV[arg_at + 7]), ARGV[arg_at + 8], ARGV[arg_at + 9]
+    local terms, metadata = ARGV[arg_at + 4], ARGV[arg_at + 5]
     --- @include lib/admit
     replies[item] = reply
-    waiting[STATE] = reply[1] == ROLL_NEEDED
+    if reply[1] == ROLL_NEEDED then
+      waiting[STATE] = true
+    end
   end
-  key_at, arg_at = key_at + 4, arg_at + 9
+  key_at, arg_at = key_at + 4, arg_at + 5
 end
 return replies

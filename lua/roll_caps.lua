@@ -34,6 +34,7 @@ while timed and at <= #periods do
       elseif now_ms < item[T_START] and stop > item[T_START] then
         stop = item[T_START]
       end
+      item[T_OTHERS] = item[T_OTHERS] or {}
       item[T_SPENT] = shift_counter(item[T_START], item[T_SPENT], item[T_OTHERS], start, stop)
       item[T_START], item[T_END] = start, stop
       taken = taken .. struct.pack('<I2c0BBc0i6i6', #path, path, kind, #model, model, start, stop)

@@ -65,7 +65,7 @@ if not record then
     if not found_timed and not (start <= now_ms and now_ms < stop) then
       return { ROLL_NEEDED, now_ms, FRESH }
     end
-    local added = found_timed or { kind, action, limit, spent, 0, start, stop, begun_ms, zone, model, {} }
+    local added = found_timed or { kind, action, limit, spent, 0, start, stop, begun_ms, zone, model }
     added[T_ACTION], added[T_LIMIT], added[T_ZONE] = action, limit, zone
     if not found_timed and model ~= '' then
       --- @include lib/count_model

@@ -3,11 +3,11 @@
   KEYS   the six of a root (lib/keys)
   ARGV   1-3 common (lib/keys)
          4 field       'h<hold id>[/<path>]'
-         5 asked       units, the actual cost, >= 0; 0 charges nothing and ends the hold
+         5 terms       packed: asked (i7), the actual cost, >= 0; 0 charges nothing and ends the hold. Then nothing or:
+                       flags (1 bill a hold that expired, 2 open a successor), length and text of the model that was
+                       used ('' the hold's), amount and ttl_ms of the successor, length and text of its field; with flag
+                       4 the tokens that were used (i7)
          6 metadata    for the ledger entry only
-         7 options     '' or packed: flags (1 bill a hold that expired, 2 open a successor), length and text of the model
-                       that was used ('' the hold's), amount and ttl_ms of the successor, length and text of its field;
-                       with flag 4 the tokens that were used
   Reply  {code, now_ms, repetition, balance, charged, asked, held_amount, transaction_id, notes}; balance after. With a
          successor then its {code, repetition, balance, held, amount, expires_ms, notes}
   Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED LEASE_NOT_FOUND
@@ -24,20 +24,21 @@
 --- @include lib/units
 --- @include lib/node
 --- @include lib/record
-local asked, metadata, deep, ended_by = read_units(ARGV[5], 0), ARGV[6], true, 0
+local terms, metadata, deep, ended_by = ARGV[5], ARGV[6], true, 0
+local asked = struct.unpack('<i7', terms)
 local bills_late, charge_model, next_amount, next_ttl_ms, also_field, actual_tokens = false, nil, 0, 0, nil, nil
-if ARGV[7] ~= '' then
-  local flags, model, amount, ttl_ms, field, tokens_at = struct.unpack('<BBc0i7i6I2c0', ARGV[7])
+if #terms > 7 then
+  local flags, model, amount, ttl_ms, field, tokens_at = struct.unpack('<BBc0i7i6I2c0', terms, 8)
   bills_late, charge_model = flags % 2 == 1, model ~= '' and model or nil
   next_amount, next_ttl_ms, also_field = amount, ttl_ms, flags % 4 >= 2 and field or nil
-  actual_tokens = flags >= 4 and struct.unpack('<i7', ARGV[7], tokens_at) or nil
+  actual_tokens = flags >= 4 and struct.unpack('<i7', terms, tokens_at) or nil
 end
 --- @include lib/load
-if not asked or next_amount < 0 or next_amount > MAX_UNITS then
+if asked < 0 or asked > MAX_UNITS or next_amount < 0 or next_amount > MAX_UNITS then
   code = INVALID_AMOUNT
 end
 if code ~= OK then
-  return { code, now_ms, FRESH, 0, 0, asked or 0, 0, '', '' }
+  return { code, now_ms, FRESH, 0, 0, asked >= 0 and asked <= MAX_UNITS and asked or 0, 0, '', '' }
 end
 --- @include lib/expire
 --- @include lib/find

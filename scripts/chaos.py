@@ -32,7 +32,10 @@ TABLE = ROOT / "docs" / "guarantees.md"
 KEPT = ROOT / ".chaos"
 HEAD = """# Guarantees
 
-What must be 0, and in how many cases it was. `make chaos-<row> N=<n>` repeats a row and writes its total here.
+## Totals
+
+What must be 0, and in how many cases it was. `make chaos-<row> N=<n>` repeats a row, goes on where the last run ended
+and writes its total here. `code` tells the version of package and scripts that a total belongs to.
 
 | row | what is 0 | found |
 |---|---|---|

@@ -82,8 +82,8 @@ FAULTS = (
     Fault(
         "caps of a model gate every model",
         "lib/timed_bounds",
-        "(item[T_MODEL] == '' or item[T_MODEL] == used_model)",
-        "true",
+        "if model == '' or model == used_model then",
+        "if true then",
     ),
     Fault(
         "another model's hold is admitted",

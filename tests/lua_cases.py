@@ -15,6 +15,8 @@ HOSTILE: Final = (
     ".5", "5.", "-", "--5", "", " ", "five", "5,000", "1_000", "\N{ARABIC-INDIC DIGIT FIVE}",
     "9" * 40, str(2**53), str(-(2**53)), str(2**64), "0" * 17 + "5",
 )  # fmt: skip
+#: Numbers that a packed amount can hold and that are none.
+NO_AMOUNTS: Final = (-1, -(2**53) + 1, -(2**55), 2**53, 2**55 - 1)
 OTHER: Final = b"otherone"
 
 

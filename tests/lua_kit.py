@@ -165,10 +165,12 @@ class Engine:
         flags: Any = ADMIT | STRICT, label: bytes = b"label", metadata: bytes = b"",
     ) -> Held:  # fmt: skip
         field = field_of("h", hold, path)
-        return shaped(Held, self.run("reserve", path, field, amount, floor, ttl, flags, label, metadata))
+        terms = records.pack_number(amount) + records.pack_number(floor) + records.pack_number(ttl, 6)
+        return shaped(Held, self.run("reserve", path, field, terms + bytes([flags, len(label)]) + label, metadata))
 
     def settle(self, hold: str, asked: Any, path: str = "", metadata: bytes = b"", options: bytes = b"") -> Ended:
-        return shaped(Ended, self.run("settle", path, field_of("h", hold, path), asked, metadata, options))
+        terms = records.pack_number(asked) + options
+        return shaped(Ended, self.run("settle", path, field_of("h", hold, path), terms, metadata))
 
     def deduct(self, hold: str, asked: Any, path: str = "", metadata: bytes = b"") -> Ended:
         return shaped(Ended, self.run("deduct_credits", path, field_of("h", hold, path), asked, metadata))

@@ -122,7 +122,8 @@ def reserve(
     flags = (ADMIT if admit else 0) | (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0)
     flags |= RECORD if passes_caps(over_cap) else 0
     field = op_field("h", op_id, account)
-    args = (*common(space, account), field, units, floor, ttl_ms(ttl), flags, label, metadata_json(metadata))
+    terms = packed(units) + packed(floor) + packed(ttl_ms(ttl), 6) + bytes([flags, len(label)]) + label
+    args = (*common(space, account), field, terms, metadata_json(metadata))
     parse = HoldReply(scale, op_id, operation_type, billing_mode)
     return Call("reserve", account.keys, args, parse, user_id, op_id)
 
@@ -150,8 +151,8 @@ def deduct(
     floor = floor_units(space, billing_mode, min_balance, overdraft_floor)
     label = label_of(operation_type, model, billing_mode, tokens)
     flags = (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0)
-    terms = packed(units) + packed(floor) + bytes([flags])
-    args = (*common(space, account), op_field("d", op_id, account), terms, label, metadata_json(metadata))
+    terms = packed(units) + packed(floor) + bytes([flags, len(label)]) + label
+    args = (*common(space, account), op_field("d", op_id, account), terms, metadata_json(metadata))
     return Call("deduct", account.keys, args, DeductionReply(scale, "", message_as_error=False), user_id, op_id)
 
 
@@ -202,7 +203,7 @@ def settle(
         space, account, next_id, model=model, next_amount=next_amount, next_ttl=next_ttl,
         late_settlement=late_settlement, tokens=tokens,
     )  # fmt: skip
-    args = (*common(space, account), field, units, metadata_json(metadata), options)
+    args = (*common(space, account), field, packed(units) + options, metadata_json(metadata))
     parse = SettleReply(scale, hold_id, next_id, (isinstance(hold, HoldResult) and hold.billing_mode) or "strict")
     return Call("settle", account.keys, args, parse, user_id, hold_id)
 

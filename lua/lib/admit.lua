@@ -1,23 +1,22 @@
 -- admit: decides on a new hold and makes it; the body of reserve and, for each item, of reserve_many.
--- Reads asked_amount, asked_floor, asked_ttl_ms (texts), flags, label, metadata. Sets reply; label, when limits have counted the hold.
+-- Reads terms, metadata. Sets reply; label, when limits have counted the hold.
 --- @include lib/keys
 --- @include lib/codes
 --- @include lib/units
 --- @include lib/node
 --- @include lib/root
 --- @include lib/record
-local amount, floor = read_units(asked_amount, 0), asked_floor == '0' and 0 or read_units(asked_floor, -MAX_UNITS)
-local ttl_ms = not string.find(asked_ttl_ms, '%D') and tonumber(asked_ttl_ms)
+local amount, floor, ttl_ms, flags, label = struct.unpack('<i7i7i6BBc0', terms)
 local admit, strict, deep = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4
 local reply
 --- @include lib/load
-if not amount or not floor then
+if amount < 0 or amount > MAX_UNITS or floor < -MAX_UNITS or floor > MAX_UNITS then
   code = INVALID_AMOUNT
-elseif not (ttl_ms and ttl_ms >= 1000 and ttl_ms <= 604800000) then
+elseif ttl_ms < 1000 or ttl_ms > 604800000 then
   code = INVALID_ARGUMENT
 end
 if code ~= OK then
-  reply = { code, now_ms, FRESH, 0, 0, amount or 0, 0, '' }
+  reply = { code, now_ms, FRESH, 0, 0, amount >= 0 and amount <= MAX_UNITS and amount or 0, 0, '' }
 else
   if timed then
     local packed_label = label

@@ -13,12 +13,20 @@ if dirty or freed then
   -- Stops before the first write when a total would leave the exact range, something held would be negative, or the
   -- balances changed by anything else than what was granted and charged.
   local change = 0
-  for path, n in pairs(nodes) do
-    change = change + (n[BALANCE] - n[BALANCE_READ])
-    if not (n[BALANCE] >= -MAX_UNITS and n[BALANCE] <= MAX_UNITS and n[HELD] >= 0 and n[HELD] <= MAX_UNITS
+  local checked = levels
+  if freed then
+    checked = {}
+    for path in pairs(nodes) do
+      checked[#checked + 1] = path
+    end
+  end
+  for i = 1, #checked do
+    local n = nodes[checked[i]]
+    change = change + (n and n[BALANCE] - n[BALANCE_READ] or 0)
+    if n and not (n[BALANCE] >= -MAX_UNITS and n[BALANCE] <= MAX_UNITS and n[HELD] >= 0 and n[HELD] <= MAX_UNITS
       and n[ADMITTED] >= 0 and n[ADMITTED] <= MAX_UNITS and n[SPENT_DAY] >= 0 and n[SPENT_MONTH] >= 0
       and n[SPENT_TOTAL] <= MAX_UNITS and n[OPEN_HOLDS] >= 0) then
-      error('ducto: a counter of node "' .. path .. '" would leave its range')
+      error('ducto: a counter of node "' .. checked[i] .. '" would leave its range')
     end
   end
   if change ~= balance_change then
@@ -33,9 +41,11 @@ if dirty or freed then
   if entry then
     entry_id = redis.call('XADD', LEDGER, '*', 'e', entry)
   end
-  for i = 1, also and #also or 0 do
-    if also[i].entry then
-      redis.call('XADD', LEDGER, '*', 'e', also[i].entry)
+  if also then
+    for i = 1, #also do
+      if also[i].entry then
+        redis.call('XADD', LEDGER, '*', 'e', also[i].entry)
+      end
     end
   end
 
@@ -60,9 +70,11 @@ if dirty or freed then
   if index_expires_ms then
     redis.call('ZADD', HOLDS, index_expires_ms, FIELD)
   end
-  for i = 1, also and #also or 0 do
-    if also[i].expires_ms then
-      redis.call('ZADD', HOLDS, also[i].expires_ms, also[i].field)
+  if also then
+    for i = 1, #also do
+      if also[i].expires_ms then
+        redis.call('ZADD', HOLDS, also[i].expires_ms, also[i].field)
+      end
     end
   end
   if dropped then
@@ -70,42 +82,49 @@ if dirty or freed then
   end
 
   local packed_root = struct.pack(ROOT_FORMAT, root[1], root[2], root[3], root[4], root[5], root[6], root[7], root[8])
-  if #levels == 1 and dirty == levels and not (freed or extra_field or others or timed) then
-    -- Written out: unpack() is a call that costs more than thirteen look-ups.
+  if dirty == levels and #levels == 1 and not (freed or extra_field or others or timed) then
+    -- Written out: unpack() is a call that costs more than thirteen look-ups, and a list of fields more than a line.
     local n = nodes['']
-    local packed_node = struct.pack(NODE_FORMAT, n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11],
-      n[12], n[13])
+    local packed_node = struct.pack(NODE_FORMAT, n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13])
     if limited then
       redis.call('HSET', STATE, 'r', packed_root, 'n', packed_node, 'l', limited[''])
     else
       redis.call('HSET', STATE, 'r', packed_root, 'n', packed_node)
     end
   else
-    local fields = { 'r', packed_root }
-    --- @inline lib/timed_write
-    for _, paths in ipairs({ freed and freed.paths or {}, dirty or {} }) do
-      for i = 1, #paths do
-        fields[#fields + 1] = 'n' .. paths[i]
-        fields[#fields + 1] = struct.pack(NODE_FORMAT, unpack(nodes[paths[i]], 1, OPEN_HOLDS))
-        if others and others[paths[i]] then
-          fields[#fields + 1] = 'b' .. paths[i]
-          fields[#fields + 1] = others[paths[i]]
-        end
-        if timed and timed[paths[i]] then
-          fields[#fields + 1] = 'z' .. paths[i]
-          fields[#fields + 1] = write_timed(timed[paths[i]])
-        end
-        if limited and limited[paths[i]] then
-          fields[#fields + 1] = 'l' .. paths[i]
-          fields[#fields + 1] = limited[paths[i]]
-        end
+    local fields, paths, at = { 'r', packed_root, nil, nil, nil, nil, nil, nil }, dirty or {}, 2
+    if freed then
+      paths = freed.paths
+      for i = 1, dirty and #dirty or 0 do
+        paths[#paths + 1] = dirty[i]
+      end
+    end
+    for i = 1, #paths do
+      local path = paths[i]
+      local n = nodes[path]
+      fields[at + 1], fields[at + 2] = 'n' .. path, struct.pack(NODE_FORMAT, n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8],
+        n[9], n[10], n[11], n[12], n[13])
+      at = at + 2
+      if others and others[path] then
+        fields[at + 1], fields[at + 2] = 'b' .. path, others[path]
+        at = at + 2
+      end
+      if limited and limited[path] then
+        fields[at + 1], fields[at + 2] = 'l' .. path, limited[path]
+        at = at + 2
+      end
+      local timed_items, packed_timed = timed and timed[path], ''
+      if timed_items then
+        --- @inline lib/timed_write
+        fields[at + 1], fields[at + 2] = 'z' .. path, packed_timed
+        at = at + 2
       end
     end
     if extra_field then
-      fields[#fields + 1] = extra_field
-      fields[#fields + 1] = extra_value
+      fields[at + 1], fields[at + 2] = extra_field, extra_value
+      at = at + 2
     end
-    redis.call('HSET', STATE, unpack(fields))
+    redis.call('HSET', STATE, unpack(fields, 1, at))
   end
 
   local store = root[ROTATION] % 2 == 0 and STORE_0 or STORE_1
@@ -114,12 +133,14 @@ if dirty or freed then
   end
   if record_head then
     if record_tail then
-      record_head = record_head .. struct.pack('<Bc0', #entry_id, entry_id) .. record_tail
+      record_head = record_head .. string.char(#entry_id) .. entry_id .. record_tail
     end
     redis.call('HSET', store, FIELD, record_head)
   end
-  for i = 1, also and #also or 0 do
-    redis.call('HSET', store, also[i].field, also[i].record)
+  if also then
+    for i = 1, #also do
+      redis.call('HSET', store, also[i].field, also[i].record)
+    end
   end
   if freed and #freed.members > 0 then
     redis.call('ZREM', HOLDS, unpack(freed.members))

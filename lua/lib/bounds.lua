@@ -1,11 +1,13 @@
 -- bounds: what may be spent at most - by the payer's free credits above the floor, and by the room in every deny cap of
 -- every level - with an own hold's part counted as spendable. Reads payer (a node or nil), own_amount, own_admitted, floor.
--- Sets money_bound, cap_bound.
+-- Sets money_bound, cap_bound, quiet_bound (a charge up to it takes no cap of any action above its limit).
 --- @include lib/units
 --- @include lib/node
 --- @include lib/cap
 --- @include lib/load
-local money_bound, cap_bound = own_amount, MAX_UNITS
+-- Above every amount, also less what is admitted.
+local NO_BOUND = 18014398509481984
+local money_bound, cap_bound, quiet_bound = own_amount, MAX_UNITS, MAX_UNITS
 if payer then
   local free = payer[BALANCE] - payer[HELD] - floor
   if free > 0 then
@@ -15,17 +17,20 @@ end
 for i = 1, #levels do
   local items, node = caps[levels[i]], nodes[levels[i]]
   if items and node then
+    local least = NO_BOUND
     for at = 1, #items, CAP_BYTES do
-      local kind, action, limit = struct.unpack(CAP_FORMAT, items, at)
-      if action == DENY then
-        local room = limit - node[kind] - node[ADMITTED]
-        if room < 0 then
-          room = 0
-        end
-        if own_admitted + room < cap_bound then
-          cap_bound = own_admitted + room
-        end
+      local kind, action, left = struct.unpack(CAP_FORMAT, items, at)
+      left = left - node[kind]
+      if left < quiet_bound then
+        quiet_bound = left
       end
+      if action == DENY and left < least then
+        least = left
+      end
+    end
+    least = own_admitted + (least > node[ADMITTED] and least - node[ADMITTED] or 0)
+    if least < cap_bound then
+      cap_bound = least
     end
   end
 end

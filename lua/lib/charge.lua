@@ -1,5 +1,5 @@
 -- charge: decides on a charge without a hold and makes it; the body of deduct and, for each item, of charge_many.
--- Reads terms, label, metadata. Sets reply.
+-- Reads terms, metadata. Sets reply.
 --- @include lib/keys
 --- @include lib/codes
 --- @include lib/units
@@ -7,7 +7,7 @@
 --- @include lib/root
 --- @include lib/record
 --- @include lib/ledger
-local amount, floor, flags = struct.unpack('<i7i7B', terms)
+local amount, floor, flags, label = struct.unpack('<i7i7BBc0', terms)
 local strict, deep, reply = flags % 4 >= 2, flags >= 4, nil
 --- @include lib/load
 if amount < 0 or amount > MAX_UNITS or floor < -MAX_UNITS or floor > MAX_UNITS then
@@ -54,8 +54,8 @@ else
       charged = amount
       --- @include lib/spend
       root[SEQUENCE] = root[SEQUENCE] + 1
-      entry = struct.pack(ENTRY_FORMAT .. 'Bc0', ENTRY_LAYOUT, CHARGE, GENERATION, root[SEQUENCE], now_ms, charged,
-        payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, #label, label) .. metadata
+      entry = struct.pack(ENTRY_FORMAT .. 'Bc0c0', ENTRY_LAYOUT, CHARGE, GENERATION, root[SEQUENCE], now_ms, charged,
+        payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, #label, label, metadata)
       record_head = struct.pack('<Bi7i7', DONE, charged, payer[BALANCE])
       record_tail = notes
       dirty = levels

@@ -29,10 +29,10 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
       local packed_timed = redis.call('HGET', STATE, 'z' .. path)
       if packed_timed and packed_timed ~= '' then
         -- Of an account beside the call's own, so its periods hold up nobody: what is held belongs to none.
-        local due_periods = false
+        local due_periods, timed_items = false, {}
         --- @inline lib/timed_read
         timed = timed or {}
-        timed[path] = read_timed(packed_timed)
+        timed[path] = timed_items
       end
       local packed_limits = redis.call('HGET', STATE, 'l' .. path)
       if packed_limits and packed_limits ~= '' then

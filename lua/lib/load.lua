@@ -11,9 +11,10 @@
 local today = (now_ms - now_ms % DAY_MS) / DAY_MS
 local levels = { '' }      -- paths from the root down: '', 'search', 'search/alice'
 local root = nil           -- unpacked root record
-local nodes = {}           -- path -> unpacked node, rolled to the present; absent: no such node
-local caps = {}            -- path -> packed caps; false or absent: none
-local limits = nil          -- path -> packed rate and concurrency limits, where there are any (lib/limit)
+-- With room for the root from the start: a table that grows costs as much as a look-up in Redis' own.
+local nodes = { [''] = nil } -- path -> unpacked node, rolled to the present; absent: no such node
+local caps = { [''] = nil }  -- path -> packed caps; false or absent: none
+local limits = nil           -- path -> packed rate and concurrency limits, where there are any (lib/limit)
 local others = nil          -- path -> packed counters of other periods, after a step of the clock (lib/roll)
 local timed = nil           -- path -> unpacked timed caps, where there are any (lib/timed)
 local due_periods = false   -- a timed cap's period is over and only the client knows the present one
@@ -23,7 +24,7 @@ local values
 if PATH == '' then
   values = redis.call('HMGET', STATE, 'r', 'n', 'c', 'l')
 else
-  local fields, at = { 'r', 'n', 'c', 'l' }, string.find(PATH, '/', 1, true)
+  local fields, at = { 'r', 'n', 'c', 'l', nil, nil, nil, nil, nil, nil }, string.find(PATH, '/', 1, true)
   while at do
     levels[#levels + 1] = string.sub(PATH, 1, at - 1)
     at = string.find(PATH, '/', at + 1, true)
@@ -34,13 +35,16 @@ else
     fields[3 * i] = 'c' .. levels[i]
     fields[3 * i + 1] = 'l' .. levels[i]
   end
-  values = redis.call('HMGET', STATE, unpack(fields))
+  nodes, caps = { [''] = nil, [levels[2]] = nil, [PATH] = nil }, { [''] = nil, [levels[2]] = nil, [PATH] = nil }
+  values = redis.call('HMGET', STATE, unpack(fields, 1, 3 * #levels + 1))
 end
-if values[1] and string.byte(values[1]) > LAYOUT then
+if values[1] and #values[1] ~= ROOT_BYTES and string.byte(values[1]) > LAYOUT then
   code = SCHEMA_NEWER
 else
   root = values[1] and { struct.unpack(ROOT_FORMAT, values[1]) }
-  if not root or root[ROOT_GENERATION] ~= GENERATION then
+  if root and root[1] > LAYOUT then
+    code, root = SCHEMA_NEWER, nil
+  elseif not root or root[ROOT_GENERATION] ~= GENERATION then
     -- The config tells whether the namespace is gone, lives another life, or is not ready.
     local config = redis.call('HMGET', CONFIG, 'generation', 'state')
     if not config[1] then
@@ -67,9 +71,10 @@ else
       local items = values[3 * i]
       caps[levels[i]] = items
       if items and string.byte(items) == MARKER then
+        local packed_timed, timed_items = redis.call('HGET', STATE, 'z' .. levels[i]), {}
         --- @inline lib/timed_read
         timed = timed or {}
-        timed[levels[i]] = read_timed(redis.call('HGET', STATE, 'z' .. levels[i]))
+        timed[levels[i]] = timed_items
       end
     end
     if due_periods then

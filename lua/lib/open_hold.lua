@@ -19,12 +19,21 @@ if timed and admit then
   --- @inline lib/timed_hold
 end
 local opened_flags = (admit and IS_ADMITTED or 0) + (strict and IS_STRICT or 0) + (floor ~= 0 and HAS_FLOOR or 0)
-local terms = (floor ~= 0 and struct.pack('<i7', floor) or '') .. struct.pack('<Bc0', #label, label)
 root[SEQUENCE] = root[SEQUENCE] + 1
-local opened_entry = struct.pack(ENTRY_FORMAT .. 'i6B', ENTRY_LAYOUT, HOLD, GENERATION, root[SEQUENCE], now_ms, amount,
-  opened_balance, #ACCOUNT, ACCOUNT, #opened_reference, opened_reference, opened_expires_ms, opened_flags) .. terms .. metadata
-local opened_record = struct.pack(HOLD_FORMAT, OPEN, opened_flags, amount, opened_expires_ms, opened_balance, payer[HELD])
-  .. terms .. notes
+local opened_entry, opened_record
+if floor == 0 then
+  opened_entry = struct.pack(ENTRY_FORMAT .. 'i6BBc0c0', ENTRY_LAYOUT, HOLD, GENERATION, root[SEQUENCE], now_ms, amount,
+    opened_balance, #ACCOUNT, ACCOUNT, #opened_reference, opened_reference, opened_expires_ms, opened_flags, #label, label,
+    metadata)
+  opened_record = struct.pack(HOLD_FORMAT .. 'Bc0c0', OPEN, opened_flags, amount, opened_expires_ms, opened_balance,
+    payer[HELD], #label, label, notes)
+else
+  opened_entry = struct.pack(ENTRY_FORMAT .. 'i6Bi7Bc0c0', ENTRY_LAYOUT, HOLD, GENERATION, root[SEQUENCE], now_ms, amount,
+    opened_balance, #ACCOUNT, ACCOUNT, #opened_reference, opened_reference, opened_expires_ms, opened_flags, floor, #label,
+    label, metadata)
+  opened_record = struct.pack(HOLD_FORMAT .. 'i7Bc0c0', OPEN, opened_flags, amount, opened_expires_ms, opened_balance,
+    payer[HELD], floor, #label, label, notes)
+end
 record_expires_ms = opened_expires_ms
 if root[NEXT_EXPIRY_MS] == 0 or opened_expires_ms < root[NEXT_EXPIRY_MS] then
   root[NEXT_EXPIRY_MS] = opened_expires_ms

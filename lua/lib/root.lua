@@ -1,7 +1,7 @@
 -- root: the packed record of a root (39 bytes): layout version, generation, sequence and the housekeeping of its stores.
 --- @include lib/struct
 local ROOT_FORMAT = '<Bc8i5i6i6Bi6i6'
-local LAYOUT = 1
+local LAYOUT, ROOT_BYTES = 1, 39
 -- Positions in an unpacked root record. NEXT_EXPIRY_MS is a lower bound of the open holds' expiries (0: no hold);
 -- ROTATION: bit 0 the current operation store, bit 1 set once there is a previous one;
 -- CURRENT_LAST_MS, PREVIOUS_LAST_MS: the latest expiry of any hold whose record was written to that store.

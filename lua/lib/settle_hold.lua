@@ -18,8 +18,9 @@ end
 --- @include lib/spend
 local flags = hold_flags + ended_by + (asked ~= charged and HAS_ASKED or 0)
 root[SEQUENCE] = root[SEQUENCE] + 1
-entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, SETTLE, GENERATION, root[SEQUENCE], now_ms, charged,
-  payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, flags + (charge_model and HAS_MODEL or 0))
+entry = struct.pack(ENTRY_FORMAT .. 'Bc0', ENTRY_LAYOUT, SETTLE, GENERATION, root[SEQUENCE], now_ms, charged,
+  payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, flags + (charge_model and HAS_MODEL or 0),
+  asked == charged and not charge_model and metadata or '')
 record_head = struct.pack(HOLD_FORMAT .. 'i7i7', SETTLED, flags, hold_first, hold_expires_ms, hold_balance,
   hold_held, charged, payer[BALANCE])
 if asked ~= charged then
@@ -28,5 +29,7 @@ end
 if charge_model then
   entry = entry .. struct.pack('<Bc0', #charge_model, charge_model)
 end
-entry = entry .. metadata
+if asked ~= charged or charge_model then
+  entry = entry .. metadata
+end
 record_tail = notes

@@ -5,23 +5,15 @@
 --- @include lib/timed
 --- @include lib/load
 --- @include lib/queue
+--- @include lib/bounds
 payer[BALANCE] = payer[BALANCE] - charged
 balance_change = -charged
 notes = ''
 for i = 1, #levels do
-  local path = levels[i]
-  local node, items = nodes[path], caps[path]
+  local node = nodes[levels[i]]
   node[SPENT_DAY] = node[SPENT_DAY] + charged
   node[SPENT_MONTH] = node[SPENT_MONTH] + charged
   node[SPENT_TOTAL] = node[SPENT_TOTAL] + charged
-  -- The charge that crossed a cap says so.
-  for at = 1, items and charged > 0 and #items or 0, CAP_BYTES do
-    local kind, action, limit = struct.unpack(CAP_FORMAT, items, at)
-    if node[kind] > limit then
-      local flags = (node[kind] - charged <= limit and NOTE_FIRST or 0) + (action == DENY and NOTE_OVER or 0)
-      notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, flags, limit, node[kind], node[ADMITTED])
-    end
-  end
 end
 if timed then
   for i = 1, #levels do
@@ -33,8 +25,21 @@ if timed then
       end
     end
   end
-  local noted_amount, noted_own, charged_now = false, 0, charged
-  if charged > 0 then
+end
+if charged > 0 and charged > quiet_bound then
+  for i = 1, #levels do
+    local node, items = nodes[levels[i]], caps[levels[i]]
+    -- The charge that crossed a cap says so.
+    for at = 1, items and #items or 0, CAP_BYTES do
+      local kind, action, limit = struct.unpack(CAP_FORMAT, items, at)
+      if node[kind] > limit then
+        local flags = (node[kind] - charged <= limit and NOTE_FIRST or 0) + (action == DENY and NOTE_OVER or 0)
+        notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, flags, limit, node[kind], node[ADMITTED])
+      end
+    end
+  end
+  if timed then
+    local noted_amount, noted_own, charged_now = false, 0, charged
     --- @inline lib/timed_notes
   end
 end

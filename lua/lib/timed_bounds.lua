@@ -1,5 +1,6 @@
 -- timed_bounds (inline): the room in timed deny caps that look at the model in use; own admitted holds are spendable there
--- when they are of the cap's model. Reads own_admitted, cap_bound. Sets cap_bound.
+-- when they are of the cap's model. Reads own_admitted, cap_bound,
+-- quiet_bound. Sets cap_bound, quiet_bound.
 --- @include lib/node
 --- @include lib/cap
 --- @include lib/timed
@@ -8,12 +9,18 @@ for i = 1, #levels do
   local items, node = timed[levels[i]], nodes[levels[i]]
   for at = 1, items and #items or 0 do
     local item = items[at]
-    if item[T_ACTION] == DENY and (item[T_MODEL] == '' or item[T_MODEL] == used_model) then
-      local of_model = item[T_MODEL] ~= ''
-      local room = item[T_LIMIT] - item[T_SPENT] - (of_model and item[T_HELD] or node[ADMITTED])
-      local own = of_model and item[T_MODEL] ~= own_model and 0 or own_admitted
-      if own + (room > 0 and room or 0) < cap_bound then
-        cap_bound = own + (room > 0 and room or 0)
+    local model, left = item[T_MODEL], item[T_LIMIT] - item[T_SPENT]
+    if model == '' or model == used_model then
+      if left < quiet_bound then
+        quiet_bound = left
+      end
+      if item[T_ACTION] == DENY then
+        local held = model == '' and node[ADMITTED] or item[T_HELD]
+        local room = left > held and left - held or 0
+        room = room + (model ~= '' and model ~= own_model and 0 or own_admitted)
+        if room < cap_bound then
+          cap_bound = room
+        end
       end
     end
   end

@@ -131,7 +131,7 @@ def failing_calls(_server, _namespace, _n, _seed):
 
 def zones(_server, _namespace, n, seed):
     seen = importlib.import_module("zones").run(n, seed)
-    return Figure(seen["n"], seen["bad"], Counter())
+    return Figure(seen["n"], seen["bad"], Counter({key: seen[key] for key in ("days", "not 24 h")}))
 
 
 def memory(_server, _namespace, n, seed):
@@ -152,6 +152,6 @@ ROWS: dict[str, Row] = {
     "faults": Row("faults planted in the scripts that the model does not find", "faults", 1, faults),
     "failing-calls": Row("credits moved without an entry by stopped scripts", "stops", 1, failing_calls, repeats=False),
     "hostile-ids": Row("ids that share a key", "pairs", 20_000, hostile_ids),
-    "zones": Row("gaps or overlaps of periods in any zone", "periods", 10_000, zones),
+    "zones": Row("gaps or overlaps of periods in any zone", "periods", 250_000, zones),
     "memory": Row("runs in which memory grew", "changes of a day", 20_000, memory),
 }

@@ -79,9 +79,10 @@ class Account:
 
     def charge(self, amount=1, **label) -> int:
         self.count += 1
-        terms = number(amount, 7) + number(0, 7) + bytes([STRICT])
+        packed = label_of(**label)
+        terms = number(amount, 7) + number(0, 7) + bytes([STRICT, len(packed)]) + packed
         field = field_of("d", f"d{self.count}", self.path)
-        return self.engine.run("deduct", self.path, field, terms, label_of(**label), b"")[0]
+        return self.engine.run("deduct", self.path, field, terms, b"")[0]
 
     def wait(self, ms: int) -> None:
         self.engine.now += ms
@@ -290,7 +291,7 @@ def test_an_extension_and_a_successor_are_no_requests(account):
     assert account.engine.run(*extend)[0] == OK
     assert account.engine.run("extend", "", "ha", "ef", 4, 0)[0] == RATE_LIMITED
     options = bytes([2, 0]) + number(5, 7) + number(600_000, 6) + (4).to_bytes(2, "little") + b"ha:1"
-    reply = account.engine.run("settle", "", "ha", 5, b"", options)
+    reply = account.engine.run("settle", "", "ha", number(5, 7) + options, b"")
     assert (reply[0], reply[9]) == (OK, OK)
     assert account.reserve(0).code == CONCURRENCY
 

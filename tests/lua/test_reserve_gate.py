@@ -154,7 +154,7 @@ def test_the_order_of_codes(engine):
     record = engine.client.hget(engine.state_key, "r")
     engine.client.hset(engine.state_key, "r", b"\x02" + record[1:])
     seen = [
-        engine.reserve("h", "nan", ttl=1).code,
+        engine.reserve("h", -1, ttl=1).code,
         engine.reserve("h", 101, floor=1, ttl=1).code,
         engine.reserve("h", 101, floor=1).code,
     ]

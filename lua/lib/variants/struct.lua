@@ -49,11 +49,14 @@ function struct.unpack(format, data, pos)
   local out = {}
   for kind, digits in string.gmatch(format, '([BIic])(%d*)') do
     local size = kind == 'B' and 1 or tonumber(digits)
+    if kind == 'c' and size == 0 then
+      size = out[#out]
+      out[#out] = nil
+    end
+    if pos + size - 1 > #data then
+      error('data string too short')
+    end
     if kind == 'c' then
-      if size == 0 then
-        size = out[#out]
-        out[#out] = nil
-      end
       out[#out + 1] = string.sub(data, pos, pos + size - 1)
     else
       out[#out + 1] = struct_read_integer(data, pos, size, kind == 'i')
