@@ -129,11 +129,15 @@ class CreditEventEmitter:
 
     def emit_all(self, events: Iterable[CreditEvent]) -> None:
         """Delivers events in order."""
+        if not self._handlers:
+            return
         for event in events:
             self.emit(event)
 
     async def aemit_all(self, events: Iterable[CreditEvent]) -> None:
         """Delivers events in order, awaiting coroutine handlers."""
+        if not self._handlers:
+            return
         for event in events:
             await self.aemit(event)
 

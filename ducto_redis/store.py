@@ -72,7 +72,7 @@ class RedisStore(WorkOperations):
         if engine_of(url) == "memory":
             driver = embedded.EmbeddedDriver(embedded.connect(url))
         else:
-            driver = sync.SyncDriver(sync.connect(url))
+            driver = sync.SyncDriver(sync.connect(url), own=True)
         return cls(driver, **settings)
 
     def __enter__(self) -> Self:

@@ -72,7 +72,7 @@ class AsyncRedisStore(AsyncWorkOperations):
         if engine_of(url) == "memory":
             driver = embedded.AsyncEmbeddedDriver(embedded.EmbeddedDriver(embedded.connect(url)))
         else:
-            driver = asyncio.AsyncDriver(asyncio.connect(url))
+            driver = asyncio.AsyncDriver(asyncio.connect(url), own=True)
         return cls(driver, **settings)
 
     async def __aenter__(self) -> Self:

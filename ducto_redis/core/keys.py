@@ -21,12 +21,14 @@ MAX_SHARDS: Final = 1024
 DEFAULT_SHARDS: Final = 64
 DEFAULT_NAMESPACE: Final = "ducto"
 
+#: Text that is written as it is; most ids are.
+_SAFE = re.compile(r"[A-Za-z0-9_.~-]+")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
 
 def encode(text: str) -> str:
     """Percent-encodes an id or a path segment."""
-    return quote(text, safe="")
+    return text if _SAFE.fullmatch(text) else quote(text, safe="")
 
 
 class Account(NamedTuple):
@@ -75,8 +77,10 @@ def op_field(letter: str, op_id: object, account: Account) -> bytes:
     Raises:
         InvalidIdError: The id is empty, too long or not text.
     """
-    name = letter + encode(_checked(op_id, "an operation or hold id", MAX_OP_BYTES))
-    return name.encode() + (b"/" + account.path if account.path else b"")
+    if type(op_id) is not str or len(op_id) > MAX_OP_BYTES or not _SAFE.fullmatch(op_id):
+        op_id = encode(_checked(op_id, "an operation or hold id", MAX_OP_BYTES))
+    name = (letter + op_id).encode()
+    return name + b"/" + account.path if account.path else name
 
 
 class KeyMaker:
@@ -107,7 +111,8 @@ class KeyMaker:
         Raises:
             InvalidIdError: It is empty, too long, too deep or not text.
         """
-        return self._resolve(_checked(user_id, "an account id", MAX_ACCOUNT_BYTES))
+        # Only a resolved id is found without being checked again; a subclass of str might call itself equal to one.
+        return self._resolve(user_id if type(user_id) is str else _checked(user_id, "an account id", MAX_ACCOUNT_BYTES))
 
     def shard_keys(self, shard: int) -> tuple[bytes, bytes]:
         """The keys every root of a shard shares: ledger and config."""
@@ -136,7 +141,7 @@ class KeyMaker:
         return self.account(unquote(key.decode().rpartition(":x:")[2]))
 
     def _account(self, user_id: str) -> Account:
-        segments = user_id.split("/")
+        segments = _checked(user_id, "an account id", MAX_ACCOUNT_BYTES).split("/")
         if "" in segments or len(segments) > MAX_LEVELS:
             msg = f"invalid_id: {user_id!r} must be a path of 1 to {MAX_LEVELS} segments, none of them empty"
             raise InvalidIdError(msg)

@@ -30,8 +30,8 @@ from ducto_redis.core.arguments import (
     text,
     ttl_ms,
 )
-from ducto_redis.core.codec import CapReply, DeductionReply, GrantReply, HoldReply, ReleaseReply
-from ducto_redis.core.hold_replies import SettleReply, successor_of
+from ducto_redis.core.codec import CapReply, DeductionReply, GrantReply, HoldReply
+from ducto_redis.core.hold_replies import ReleaseReply, SettleReply, successor_of
 from ducto_redis.core.keys import Account, op_field
 from ducto_redis.core.packed import ACTIONS, packed
 from ducto_redis.core.space import Space

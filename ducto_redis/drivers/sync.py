@@ -1,4 +1,4 @@
-"""The synchronous driver: one connection per call from redis-py's pool, used directly.
+"""The synchronous driver: one of redis-py's connections per call, used directly.
 
 redis-py's client would send a script again after a lost reply, executing it twice; its connections do not. Reading
 and writing on the connection also tells what was sent from what was not. Thread-safe; the pool is fork-safe.
@@ -7,8 +7,7 @@ and writing on the connection also tells what was sent from what was not. Thread
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,13 +18,14 @@ from redis.retry import Retry
 from ducto_redis.core.scripts import ScriptSet
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, ServerVersion, Step
 from ducto_redis.drivers import urls
-from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import drive
+from ducto_redis.drivers.lending import Lender, Loan
 from ducto_redis.drivers.replies import (
     LOADS,
     Waits,
     command_of,
     executed,
+    pack,
     read_replies,
     read_version,
     scan_command,
@@ -75,6 +75,7 @@ class SyncDriver:
         scripts: The scripts to run.
         stamp: Appends injected time to every call (tests only; needs scripts with the injected clock).
         waits: How it waits between attempts, and what time and chance it goes by (tests only).
+        own: Whether nobody else uses the client, so that connections may be kept between calls.
 
     Attributes:
         policy: How long a call is sent again when the server is away or a reply is lost.
@@ -86,11 +87,13 @@ class SyncDriver:
         scripts: ScriptSet | None = None,
         stamp: Callable[[], int] | None = None,
         waits: Waits | None = None,
+        *,
+        own: bool = False,
     ) -> None:
         self.policy = DEFAULT_POLICY
         self._waits = waits or Waits(time.sleep)
         self._client = client
-        self._pool: Any = client.connection_pool  # redis-py's annotations of pools and connections are partial
+        self._lender = Lender(client.connection_pool, keep=own)
         self._scripts = scripts or ScriptSet()
         self._stamp = stamp
 
@@ -100,6 +103,7 @@ class SyncDriver:
 
     def close(self) -> None:
         """Closes the connections."""
+        self._lender.close()
         self._client.close()
 
     def _persist(self, step: Step, failed_at: list[float]) -> Any:
@@ -182,26 +186,9 @@ class SyncDriver:
 
     @staticmethod
     def _exchange(connection: Any, *command: Any) -> Any:
-        connection.send_packed_command(connection.pack_command(*command))
+        connection.send_packed_command(pack(connection, command))
         return receive(connection)
 
-    @contextmanager
-    def _connection(self, call: Call[Any] | None) -> Iterator[Any]:
-        """Lends a connection that is ready to write; one with a reply outstanding never goes back to the pool."""
-        try:
-            connection = self._pool.get_connection()
-        except Exception as error:
-            raise_ours(error, call, sent=False)
-        clean = False
-        try:
-            yield connection
-            clean = True
-        except redis.exceptions.ResponseError as error:
-            clean = True
-            raise_ours(error, call, sent=True)
-        except Exception as error:
-            raise_ours(error, call, sent=True)
-        finally:
-            if not clean:
-                connection.disconnect()
-            self._pool.release(connection)
+    def _connection(self, call: Call[Any] | None) -> Loan:
+        """Lends a connection that is ready to write; one with a reply outstanding is never lent again."""
+        return self._lender.lend(call)
