@@ -26,7 +26,7 @@ class Loan:
         connection: A connection that is ready to write.
     """
 
-    __slots__ = ("_pid", "_poll", "_socket", "call", "connection", "lender")
+    __slots__ = ("_pid", "_poll", "_reader", "_socket", "call", "connection", "lender")
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
@@ -35,6 +35,7 @@ class Loan:
         self._pid = os.getpid()
         self._socket: Any = None
         self._poll: Any = None
+        self._reader: Any = None
 
     def __enter__(self) -> Any:
         """The connection."""
@@ -62,17 +63,21 @@ class Loan:
 
     def watch(self) -> bool:
         """Remembers the socket of a connection that is to be kept; false when it has none that can be watched."""
-        socket = getattr(self.connection, "_sock", None)
+        socket, self._reader = getattr(self.connection, "_sock", None), _reader_of(self.connection)
+        if socket is None or self._reader is None:
+            return False
         if socket is not self._socket:
-            if socket is None:
-                return False
             self._socket, self._poll = socket, select.poll()
             self._poll.register(socket, select.POLLIN)
-        return socket is not None
+        return True
 
     def is_quiet(self) -> bool:
-        """Whether it is as it was left: neither closed by either side nor sent anything, which redis-py asks too."""
-        return self._socket is self.connection._sock and not self._poll.poll(0)  # noqa: SLF001 - no public name tells
+        """Whether it is as it was left: closed by neither side, and nothing came that no call has asked for.
+
+        What redis-py's ``can_read`` tells, in a fifth of its time.
+        """
+        same = self._socket is self.connection._sock  # noqa: SLF001 - no public name tells
+        return same and not self._reader.has_data() and not self._poll.poll(0)
 
 
 class Lender:
@@ -138,6 +143,12 @@ class Lender:
                 return
 
 
+def _reader_of(connection: Any) -> Any:
+    """Hiredis' reader of a connection, which knows of replies that nobody took; None where there is another parser."""
+    reader = getattr(getattr(connection, "_parser", None), "_reader", None)
+    return reader if hasattr(reader, "has_data") else None
+
+
 def _is_to_reconnect(connection: Any) -> bool:
     """Whether the pool has marked a connection to be closed when it comes back (redis-py 6.4 and newer)."""
     marked = getattr(connection, "should_reconnect", None)
@@ -184,4 +195,5 @@ def _is_idle(connection: Any) -> bool:
     reader = getattr(connection, "_reader", None)
     if reader is None or reader.at_eof() or reader.exception() is not None:
         return False
-    return not getattr(reader, "_buffer", b"")
+    parsed = _reader_of(connection)
+    return parsed is not None and not parsed.has_data() and not getattr(reader, "_buffer", b"")
