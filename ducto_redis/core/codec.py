@@ -16,7 +16,7 @@ from ducto_redis.core.keys import Account
 from ducto_redis.core.packed import ACTIONS, NOTE_FIRST, NOTE_OVER, Note, read_notes
 from ducto_redis.core.steps import Reply
 from ducto_redis.errors import CreditError, PeriodsDue, error_for
-from ducto_redis.events import CreditEvent
+from ducto_redis.events import CreditEvent, made
 from ducto_redis.models import (
     AddCreditsResult,
     BillingMode,
@@ -114,7 +114,10 @@ class Scale(NamedTuple):
         """An event of this account."""
         at: datetime = moment(now_ms)
         event_id = f"{entry_id}/{kind}" if entry_id else ""
-        return CreditEvent(type=kind, timestamp=at, user_id=self.account.user_id, data=data, id=event_id)
+        return made(
+            CreditEvent,
+            {"type": kind, "timestamp": at, "user_id": self.account.user_id, "data": data, "id": event_id},
+        )
 
     def transaction(self, entry_id: bytes) -> str:
         """A transaction id: where its ledger entry stands."""
@@ -206,19 +209,25 @@ class HoldReply:
                     expires_at=expires_at,
                 ),
             )  # fmt: skip
-        result = HoldResult(
-            user_id=scale.account.user_id,
-            hold_id=self.hold_id if done else "",
-            amount=asked,
-            balance=to_credits(balance, precision),
-            reserved_total=to_credits(held, precision),
-            available=available,
-            billing_mode=self.mode,
-            expires_at=expires_at,
-            caps=scale.notices(packed, now_ms) if packed else (),
-            idempotent=repetition != 0,
-            key_reused=repetition == _REUSED,
-            events=told,
+        result = made(
+            HoldResult,
+            {
+                "user_id": scale.account.user_id,
+                "error_code": None,
+                "message": "",
+                "error": None,
+                "events": told,
+                "hold_id": self.hold_id if done else "",
+                "amount": asked,
+                "balance": to_credits(balance, precision),
+                "reserved_total": to_credits(held, precision),
+                "available": available,
+                "billing_mode": self.mode,
+                "expires_at": expires_at,
+                "caps": scale.notices(packed, now_ms) if packed else (),
+                "idempotent": repetition != 0,
+                "key_reused": repetition == _REUSED,
+            },
         )
         if not done:
             self._refuse(result, code, now_ms)
@@ -263,17 +272,24 @@ class DeductionReply:
             to_credits(asked - charged, scale.precision) if done and asked != charged else _NOTHING, caps,
         )  # fmt: skip
         # Each field once: setting one afterwards costs a pydantic model as much as a quarter of making it.
-        result = DeductionResult(
-            user_id=scale.account.user_id,
-            transaction_id=told.transaction,
-            amount=told.amount,
-            shortfall=told.shortfall,
-            balance_after=told.balance,
-            caps=caps,
-            cap_warning=caps[0] if done and caps else None,
-            idempotent=repetition != 0,
-            key_reused=repetition == _REUSED,
-            events=self._done_events(told, now_ms) if done and not repetition else (),
+        result = made(
+            DeductionResult,
+            {
+                "user_id": scale.account.user_id,
+                "error_code": None,
+                "message": "",
+                "error": None,
+                "events": self._done_events(told, now_ms) if done and not repetition else (),
+                "transaction_id": told.transaction,
+                "amount": told.amount,
+                "shortfall": told.shortfall,
+                "balance_after": told.balance,
+                "cap_warning": caps[0] if done and caps else None,
+                "caps": caps,
+                "idempotent": repetition != 0,
+                "key_reused": repetition == _REUSED,
+                "next_hold": None,
+            },
         )
         if not done:
             self._refuse(result, code, now_ms, scale.credits(asked))

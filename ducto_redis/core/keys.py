@@ -103,6 +103,7 @@ class KeyMaker:
             raise InvalidArgumentError(msg)
         self.namespace = namespace
         self.shards = shards
+        self._shard_parts = lru_cache(maxsize=MAX_SHARDS)(self._parts_of)
         self._resolve = lru_cache(maxsize=8192)(self._account)
 
     def account(self, user_id: object) -> Account:
@@ -141,20 +142,22 @@ class KeyMaker:
         return self.account(unquote(key.decode().rpartition(":x:")[2]))
 
     def _account(self, user_id: str) -> Account:
+        if len(user_id) <= MAX_ACCOUNT_BYTES and _SAFE.fullmatch(user_id):
+            return self._root(user_id, user_id, (user_id,), b"")  # most accounts are roots that are written as they are
         segments = _checked(user_id, "an account id", MAX_ACCOUNT_BYTES).split("/")
         if "" in segments or len(segments) > MAX_LEVELS:
             msg = f"invalid_id: {user_id!r} must be a path of 1 to {MAX_LEVELS} segments, none of them empty"
             raise InvalidIdError(msg)
         encoded = [encode(segment) for segment in segments]
-        root = encoded[0]
-        shard = crc_hqx(root.encode(), 0) % self.shards
-        tag = f"{self.namespace}:{{{shard}}}:"
-        own = tuple(f"{tag}{kind}:{root}".encode() for kind in ("s", "x", "0", "1"))
-        return Account(
-            user_id=user_id,
-            scopes=tuple("/".join(segments[: depth + 1]) for depth in range(len(segments))),
-            shard=shard,
-            name="/".join(encoded).encode(),
-            path="/".join(encoded[1:]).encode(),
-            keys=own + self.shard_keys(shard),
-        )
+        scopes = tuple("/".join(segments[: depth + 1]) for depth in range(len(segments)))
+        return self._root(user_id, encoded[0], scopes, "/".join(encoded[1:]).encode())
+
+    def _root(self, user_id: str, root: str, scopes: tuple[str, ...], path: bytes) -> Account:
+        name = root.encode()
+        shard = crc_hqx(name, 0) % self.shards
+        tag, ledger, config = self._shard_parts(shard)
+        keys = (tag + b"s:" + name, tag + b"x:" + name, tag + b"0:" + name, tag + b"1:" + name, ledger, config)
+        return Account(user_id, scopes, shard, name + b"/" + path if path else name, path, keys)
+
+    def _parts_of(self, shard: int) -> tuple[bytes, bytes, bytes]:
+        return (f"{self.namespace}:{{{shard}}}:".encode(), *self.shard_keys(shard))

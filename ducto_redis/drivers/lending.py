@@ -11,12 +11,32 @@ import os
 import select
 from collections import deque
 from types import TracebackType
-from typing import Any
+from typing import Any, Final, Self
 
-from redis.exceptions import ResponseError
+import hiredis
+from hiredis import pack_command
+from redis import exceptions as redis_errors
+from redis.connection import HiredisRespSerializer
 
 from ducto_redis.core.steps import Call
+from ducto_redis.drivers import urls
 from ducto_redis.drivers.failures import raise_ours
+from ducto_redis.drivers.replies import pack
+
+_RECEIVED_BYTES: Final = 16 * 1024
+#: What a server may send unasked in RESP3; hiredis before 3.2 does not tell it apart.
+_PUSHED: Final = (hiredis.PushNotification,) if hasattr(hiredis, "PushNotification") else ()
+
+
+def receive(connection: Any) -> Any:
+    """Reads a reply; a client without a limit of its own is given one, so that no call waits for ever.
+
+    Raises:
+        redis.exceptions.TimeoutError: None came.
+    """
+    if connection.socket_timeout is None and not connection.can_read(timeout=urls.SOCKET_TIMEOUT):
+        raise redis_errors.TimeoutError("Timeout reading from the server")
+    return connection.read_response(disable_decoding=True)
 
 
 class Loan:
@@ -26,7 +46,7 @@ class Loan:
         connection: A connection that is ready to write.
     """
 
-    __slots__ = ("_pid", "_poll", "_reader", "_socket", "call", "connection", "lender")
+    __slots__ = ("_direct", "_nothing", "_pid", "_poll", "_reader", "_socket", "call", "connection", "lender")
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
@@ -36,10 +56,12 @@ class Loan:
         self._socket: Any = None
         self._poll: Any = None
         self._reader: Any = None
+        self._nothing: Any = None
+        self._direct = False
 
-    def __enter__(self) -> Any:
-        """The connection."""
-        return self.connection
+    def __enter__(self) -> Self:
+        """Begins the block."""
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
@@ -51,31 +73,63 @@ class Loan:
         """
         lender, call = self.lender, self.call
         assert lender is not None
+        if error is None and self._socket is not None and self._socket is self.connection._sock:  # noqa: SLF001
+            self.lender = self.call = None
+            lender.take_back_open(self)
+            return
         self.lender = self.call = None
-        lender.take_back(self, clean=error is None or isinstance(error, ResponseError))
+        lender.take_back(self, clean=error is None or isinstance(error, redis_errors.ResponseError))
         if isinstance(error, Exception):
             raise_ours(error, call, sent=True)
 
-    @property
-    def inherited(self) -> bool:
-        """Whether the connection is the parent's: this process was forked since it was made."""
-        return self._pid != os.getpid()
+    def ask(self, command: tuple[Any, ...]) -> Any:
+        """Sends a command and reads its reply.
+
+        Raises:
+            redis.exceptions.RedisError: The server's error, or the connection broke.
+        """
+        if not self._direct:
+            self.connection.send_packed_command(pack(self.connection, command))
+            return receive(self.connection)
+        # As redis-py's connection does it, on its socket - whose time limit counts - and with its reader of replies.
+        self._socket.sendall(pack_command(command))
+        reply = self._reader.gets(False)
+        while reply is self._nothing:
+            data = self._socket.recv(_RECEIVED_BYTES)
+            if not data:
+                raise redis_errors.ConnectionError("Connection closed by server.")
+            self._reader.feed(data)
+            reply = self._reader.gets(False)
+        if isinstance(reply, Exception):
+            raise reply
+        if isinstance(reply, _PUSHED):  # it is redis-py's, and the reply comes after it
+            self.connection._parser.handle_push_response(reply)  # noqa: SLF001
+            return receive(self.connection)
+        return reply
 
     def watch(self) -> bool:
         """Remembers the socket of a connection that is to be kept; false when it has none that can be watched."""
-        socket, self._reader = getattr(self.connection, "_sock", None), _reader_of(self.connection)
-        if socket is None or self._reader is None:
+        connection = self.connection
+        socket = getattr(connection, "_sock", None)
+        if socket is not None and socket is self._socket:
+            return True
+        self._reader = _reader_of(connection)
+        if socket is None or self._reader is None or self._reader.has_data():
             return False
-        if socket is not self._socket:
-            self._socket, self._poll = socket, select.poll()
-            self._poll.register(socket, select.POLLIN)
+        self._socket, self._poll = socket, select.poll()
+        self._poll.register(socket, select.POLLIN)
+        self._nothing = self._reader.gets(False)
+        plain = type(getattr(connection, "_command_packer", None)) is HiredisRespSerializer
+        self._direct = plain and connection.socket_timeout is not None and not connection.health_check_interval
         return True
 
-    def is_quiet(self) -> bool:
-        """Whether it is as it was left: closed by neither side, and nothing came that no call has asked for.
+    def is_as_left(self) -> bool | None:
+        """Whether it was closed by neither side and nothing came that no call has asked for; None for a parent's.
 
         What redis-py's ``can_read`` tells, in a fifth of its time.
         """
+        if self._pid != os.getpid():
+            return None
         same = self._socket is self.connection._sock  # noqa: SLF001 - no public name tells
         return same and not self._reader.has_data() and not self._poll.poll(0)
 
@@ -99,28 +153,32 @@ class Lender:
         Raises:
             CreditError: There is none; nothing was sent.
         """
-        loan = self._pop() or self._from_pool(call)
-        loan.lender, loan.call = self, call
-        return loan
-
-    def _pop(self) -> Loan | None:
-        while self._kept:
+        while True:
             try:
                 loan = self._kept.pop()
-            except IndexError:  # another thread was faster
-                return None
-            if loan.inherited:
-                continue  # forgetting it closes our copy of the socket; the pool starts anew too
-            if loan.is_quiet():
-                return loan
-            self._pool.release(loan.connection)
-        return None
+            except IndexError:
+                loan = self._from_pool(call)
+                break
+            fit = loan.is_as_left()
+            if fit:
+                break
+            if fit is not None:  # forgetting a parent's closes our copy of its socket; the pool starts anew too
+                self._pool.release(loan.connection)
+        loan.lender, loan.call = self, call
+        return loan
 
     def _from_pool(self, call: Call[Any] | None) -> Loan:
         try:
             return Loan(self._pool.get_connection())
         except Exception as error:
             raise_ours(error, call, sent=False)
+
+    def take_back_open(self, loan: Loan) -> None:
+        """Keeps a connection that was kept before, as long as the pool has not marked it."""
+        if _is_to_reconnect(loan.connection):
+            self._pool.release(loan.connection)
+        else:
+            self._kept.append(loan)
 
     def take_back(self, loan: Loan, *, clean: bool) -> None:
         """Keeps a connection, or gives it to the pool; closes it first when a reply may be outstanding."""

@@ -139,7 +139,7 @@ async def storm(server: Any, namespace: str, n: int, clock: FakeClock, seed: int
 
 
 def run(server: Any, namespace: str, n: int, seed: int = 0, *, own: bool = False) -> Counter[str]:
-    """Cancels n calls at every await point; the seed chooses the way and the call it begins with, own keeps connections.
+    """Cancels n calls at every await point; the seed chooses way and first call, own keeps connections.
 
     Returns:
         ``cancelled``, ``wrong replies``, ``held before`` and ``held after`` the time to live, ``connections kept``.

@@ -28,7 +28,7 @@ def opened(server, namespace, query="", **settings) -> RedisStore:
 
 
 def test_one_connection_serves_a_lone_caller_without_its_pool(server, namespace):
-    """Call after call goes down one connection, which the pool counts as lent; close() closes it, a call opens again."""
+    """Call after call goes down one connection, which the pool counts as lent."""
     store = opened(server, namespace)
     pool = store._driver._client.connection_pool
     (first,) = connections(server)
