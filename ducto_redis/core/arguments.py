@@ -105,9 +105,8 @@ def ttl_ms(ttl: object) -> int:
     raise InvalidArgumentError(msg)
 
 
-def floor_units(space: Space, mode: object, min_balance: Amount, overdraft_floor: Amount | None) -> int:
+def floor_units(precision: int, mode: object, min_balance: Amount, overdraft_floor: Amount | None) -> int:
     """The floor of a billing mode (SPEC 5): strict ``min_balance``, overdraft its floor <= 0, postpaid none."""
-    precision = space.known.precision
     if mode == "strict":
         return to_units(min_balance, precision)
     if mode == "postpaid":

@@ -262,7 +262,7 @@ class DeductionReply:
 
     def __call__(self, reply: Reply) -> DeductionResult:
         """Makes the result of the reply."""
-        code = code_of(reply)
+        code = Code.OK if reply[0] == 0 else code_of(reply)
         _, now_ms, repetition, balance, charged, asked, _held_amount, entry_id, packed = reply
         scale = self.scale
         caps = scale.notices(packed, now_ms) if packed else ()

@@ -226,9 +226,11 @@ def operate(
         if isinstance(step, Answer):
             return cast("T", step.value)
         try:
-            return cast("T", (yield step))
+            result: T = yield step
         except (PeriodsDue, NamespaceUnknown, NeedsRestore) as error:
             met: PeriodsDue | NamespaceUnknown | NeedsRestore = error
+        else:
+            return result
         if isinstance(met, PeriodsDue):
             rolled += 1
             if rolled > MAX_ROLLS:

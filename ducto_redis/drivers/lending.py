@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -46,7 +47,18 @@ class Loan:
         connection: A connection that is ready to write.
     """
 
-    __slots__ = ("_direct", "_nothing", "_pid", "_poll", "_reader", "_socket", "call", "connection", "lender")
+    __slots__ = (
+        "_direct",
+        "_marked",
+        "_nothing",
+        "_pid",
+        "_poll",
+        "_reader",
+        "_socket",
+        "call",
+        "connection",
+        "lender",
+    )
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
@@ -58,6 +70,7 @@ class Loan:
         self._reader: Any = None
         self._nothing: Any = None
         self._direct = False
+        self._marked = _marker_of(connection)
 
     def __enter__(self) -> Self:
         """Begins the block."""
@@ -75,7 +88,7 @@ class Loan:
         assert lender is not None
         if error is None and self._socket is not None and self._socket is self.connection._sock:  # noqa: SLF001
             self.lender = self.call = None
-            lender.take_back_open(self)
+            lender.take_back_open(self, marked=self._marked())
             return
         self.lender = self.call = None
         lender.take_back(self, clean=error is None or isinstance(error, redis_errors.ResponseError))
@@ -173,9 +186,9 @@ class Lender:
         except Exception as error:
             raise_ours(error, call, sent=False)
 
-    def take_back_open(self, loan: Loan) -> None:
+    def take_back_open(self, loan: Loan, *, marked: bool) -> None:
         """Keeps a connection that was kept before, as long as the pool has not marked it."""
-        if _is_to_reconnect(loan.connection):
+        if marked:
             self._pool.release(loan.connection)
         else:
             self._kept.append(loan)
@@ -183,7 +196,7 @@ class Lender:
     def take_back(self, loan: Loan, *, clean: bool) -> None:
         """Keeps a connection, or gives it to the pool; closes it first when a reply may be outstanding."""
         connection = loan.connection
-        if clean and self._keep and not _is_to_reconnect(connection) and loan.watch():
+        if clean and self._keep and not _marker_of(connection)() and loan.watch():
             self._kept.append(loan)
             return
         try:
@@ -207,10 +220,10 @@ def _reader_of(connection: Any) -> Any:
     return reader if hasattr(reader, "has_data") else None
 
 
-def _is_to_reconnect(connection: Any) -> bool:
-    """Whether the pool has marked a connection to be closed when it comes back (redis-py 6.4 and newer)."""
-    marked = getattr(connection, "should_reconnect", None)
-    return marked is not None and bool(marked())
+def _marker_of(connection: Any) -> Callable[[], bool]:
+    """What tells whether the pool marked a connection to be closed when it comes back (redis-py 6.4 and newer)."""
+    marker: Callable[[], bool] = getattr(connection, "should_reconnect", bool)
+    return marker
 
 
 class AsyncLender:
@@ -235,7 +248,7 @@ class AsyncLender:
 
     async def take_back(self, connection: Any, *, clean: bool) -> None:
         """Keeps a connection, or gives it to the pool; closes it first when a reply may be outstanding."""
-        if clean and self._keep and not _is_to_reconnect(connection) and _is_idle(connection):
+        if clean and self._keep and not _marker_of(connection)() and _is_idle(connection):
             self._kept.append(connection)
             return
         if not clean:
