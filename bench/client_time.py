@@ -17,7 +17,7 @@ from reporting import Figure
 from server_time import Size
 from subjects import BARE_VALUES, Bare, Subject, Times, flush_scripts, ratios, take_turns
 
-from ducto_redis import AsyncRedisStore
+from ducto_redis import AsyncRedisStore, RedisStore
 from ducto_redis.drivers.replies import command_of
 
 BLOCK = 100  # calls of one row before it is another's turn
@@ -75,12 +75,14 @@ def _sync_block(call: Callable[..., Any], items: Sequence[Any]) -> float:
 def measure_sync(client: redis.Redis, size: Size) -> list[Figure]:
     """S4: calls per second of one thread."""
     caller = Caller(client, size)
+    store = RedisStore.from_url(url_of(client), namespace=caller.subject.store._space.name)  # noqa: SLF001
 
     def block_of(operation: str) -> Block | None:
-        call = getattr(caller.subject.store, operation, None)
+        call = getattr(store, operation, None)
         return partial(_sync_block, call) if call else None
 
     times = take_turns(caller.rows(partial(_sync_block, client.evalsha), block_of), size.repetitions, ROUNDS)
+    store.close()
     client.flushall()
     return _figures("S4", times, 0.9, speed=True)
 

@@ -42,6 +42,27 @@ CREDIT_EVENT_TYPES: Final[tuple[str, ...]] = (
 )
 
 
+M = TypeVar("M", bound=BaseModel)
+_put: Final = object.__setattr__
+
+
+def made(model: type[M], values: dict[str, Any]) -> M:
+    """A model of values that are right by construction, without the time that checking them takes.
+
+    ``model_construct`` does the same in twice the time of checking.
+
+    Args:
+        model: A model without private attributes.
+        values: Every field, in the order of the fields.
+    """
+    instance = model.__new__(model)
+    _put(instance, "__dict__", values)
+    _put(instance, "__pydantic_fields_set__", set(values))
+    _put(instance, "__pydantic_extra__", None)
+    _put(instance, "__pydantic_private__", None)
+    return instance
+
+
 class CreditEvent(BaseModel):
     """One thing that happened to an account.
 
@@ -133,11 +154,15 @@ class CreditEventEmitter:
 
     def emit_all(self, events: Iterable[CreditEvent]) -> None:
         """Delivers events in order."""
+        if not self._handlers:
+            return
         for event in events:
             self.emit(event)
 
     async def aemit_all(self, events: Iterable[CreditEvent]) -> None:
         """Delivers events in order, awaiting coroutine handlers."""
+        if not self._handlers:
+            return
         for event in events:
             await self.aemit(event)
 

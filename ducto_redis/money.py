@@ -24,6 +24,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 # Wide enough for every text of at most 64 characters; ROUND_HALF_UP is the one rounding of the library.
 _CONTEXT = Context(prec=400, rounding=ROUND_HALF_UP)
 _MAX_TEXT: Final = 64
+_POWERS: Final = tuple(10**precision for precision in range(MAX_PRECISION + 1))
 
 
 def _decimal(amount: object) -> Decimal:
@@ -58,8 +59,10 @@ def to_units(amount: object, precision: int, *, lowest: int = 0, lift: bool = Fa
     Raises:
         InvalidAmountError: Not a number, not finite, or out of range.
     """
-    if isinstance(amount, Integral) and not _is_truth(amount):
-        units: int = int(amount) * 10**precision
+    if type(amount) is int:
+        units: int = amount * _POWERS[precision]
+    elif isinstance(amount, Integral) and not _is_truth(amount):
+        units = int(amount) * _POWERS[precision]
     else:
         value = _decimal(amount)
         # The magnitude is bounded before any arithmetic: 1e999999999 must not be expanded.
@@ -84,7 +87,7 @@ def to_units(amount: object, precision: int, *, lowest: int = 0, lift: bool = Fa
 
 def to_credits(units: int, precision: int) -> Decimal:
     """Credits of a number of units, without trailing zeros: ``50000``, ``0.5`` (SPEC 1)."""
-    whole, part = divmod(units, 10**precision)
+    whole, part = divmod(units, _POWERS[precision])
     if part == 0:
         return Decimal(whole)
     return Decimal(units).scaleb(-precision, _CONTEXT).normalize(_CONTEXT)

@@ -61,6 +61,9 @@ class RedisStore(WorkOperations):
     def from_url(cls, url: str, **settings: Any) -> Self:
         """Connects to ``redis://``, ``rediss://``, ``unix://`` or the embedded engine, ``memory://``.
 
+        Connections are kept between calls, as many as there are calls at one time; ``close()`` closes them. Of a client
+        that is given to the constructor none is kept: every call takes one from its pool.
+
         Args:
             url: As redis-py reads it; ``memory://name`` is shared within the process.
             settings: Those of the constructor.
@@ -72,7 +75,7 @@ class RedisStore(WorkOperations):
         if engine_of(url) == "memory":
             driver = embedded.EmbeddedDriver(embedded.connect(url))
         else:
-            driver = sync.SyncDriver(sync.connect(url))
+            driver = sync.SyncDriver(sync.connect(url), own=True)
         return cls(driver, **settings)
 
     def __enter__(self) -> Self:

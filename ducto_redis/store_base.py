@@ -73,7 +73,7 @@ class StoreBase:
     def _told(self, result: R) -> R:
         if result.events:
             self.emitter.emit_all(result.events)
-        return check_key(result, self._on_key_reuse)
+        return result if self._on_key_reuse == "flag" else check_key(result, self._on_key_reuse)
 
     def _run(
         self, build: Callable[Concatenate[Space, P], Call[R] | Answer[R]], *args: P.args, **options: P.kwargs

@@ -73,7 +73,7 @@ class AsyncStoreBase:
     async def _told(self, result: R) -> R:
         if result.events:
             await self.emitter.aemit_all(result.events)
-        return check_key(result, self._on_key_reuse)
+        return result if self._on_key_reuse == "flag" else check_key(result, self._on_key_reuse)
 
     async def _run(
         self, build: Callable[Concatenate[Space, P], Call[R] | Answer[R]], *args: P.args, **options: P.kwargs

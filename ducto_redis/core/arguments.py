@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import update_wrapper
+from functools import lru_cache, update_wrapper
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from pydantic import BaseModel
@@ -115,9 +115,8 @@ def ttl_ms(ttl: object) -> int:
     raise InvalidArgumentError(msg)
 
 
-def floor_units(space: Space, mode: object, min_balance: Amount, overdraft_floor: Amount | None) -> int:
+def floor_units(precision: int, mode: object, min_balance: Amount, overdraft_floor: Amount | None) -> int:
     """The floor of a billing mode (SPEC 5): strict ``min_balance``, overdraft its floor <= 0, postpaid none."""
-    precision = space.known.precision
     if mode == "strict":
         return to_units(min_balance, precision)
     if mode == "postpaid":
@@ -153,11 +152,18 @@ def token_count(tokens: object) -> int:
 
 def label_of(operation_type: str, model: str | None, mode: BillingMode, tokens: int = 0) -> bytes:
     """Type, model, mode and tokens (when there are any) as a hold or a charge keeps them."""
+    if type(operation_type) is str and (model is None or type(model) is str):
+        label = _label_of(operation_type, model, mode)  # few differ, so the last ones are kept
+    else:
+        label = _label_of.__wrapped__(operation_type, model, mode)
+    return label + packed(token_count(tokens)) if tokens != 0 or tokens is False else label
+
+
+@lru_cache(maxsize=1024)
+def _label_of(operation_type: str, model: str | None, mode: BillingMode) -> bytes:
     kind = text(operation_type, "operation_type", MAX_TYPE_BYTES)
     used_model = b"" if model is None else text(model, "model", MAX_MODEL_BYTES)
-    label = bytes([len(kind)]) + kind + bytes([len(used_model)]) + used_model + bytes([_MODES.index(mode)])
-    count = token_count(tokens)
-    return label + packed(count) if count else label
+    return bytes([len(kind)]) + kind + bytes([len(used_model)]) + used_model + bytes([_MODES.index(mode)])
 
 
 def read_label(data: bytes) -> tuple[str, str | None, BillingMode]:

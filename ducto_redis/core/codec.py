@@ -7,33 +7,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from ducto_redis import events
 from ducto_redis.codes import MEANINGS, Code
 from ducto_redis.core.denials import denial_events, why
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
+from ducto_redis.decisions import CapNotice
 from ducto_redis.errors import CreditError, PeriodsDue, error_for
-from ducto_redis.events import CreditEvent
+from ducto_redis.events import CreditEvent, made
 from ducto_redis.models import (
     AddCreditsResult,
     BillingMode,
     CapResult,
     DeductionResult,
     HoldResult,
-    ReleaseReason,
-    ReleaseResult,
     Result,
 )
+from ducto_redis.money import to_credits
 from ducto_redis.periods import NAME_OF, moment
 
 R = TypeVar("R", bound=Result)
 
 #: Codes that say something about the server, not about the request; they are raised by every operation.
 _RAISED: Final = frozenset({Code.NAMESPACE_UNKNOWN, Code.NEEDS_RESTORE, Code.SCHEMA_NEWER})
-_REASONS: Final[tuple[ReleaseReason, ...]] = ("released", "already_released", "already_settled", "not_found")
 _REUSED: Final = 2
+_NOTHING: Final = Decimal(0)
 _CAP_EVENTS: Final = {"warn": events.CAP_WARNING, "notify": events.CAP_NOTIFY, "deny": events.CAP_WARNING}
 
 
@@ -43,6 +43,8 @@ def code_of(reply: Reply) -> Code:
     Raises:
         ConfigError: The code is about the server or the namespace (``needs_restore`` and its like).
     """
+    if reply[0] == 0:
+        return Code.OK
     code = Code(reply[0])
     if code is Code.ROLL_NEEDED:
         raise PeriodsDue(message_of(code), now_ms=reply[1])
@@ -115,34 +117,42 @@ class HoldReply:
         code = code_of(reply)
         _, now_ms, repetition, balance, held, amount, expires_ms, packed = reply
         scale = self.scale
-        denied = code is not Code.OK
-        asked = amount if denied and not repetition else None
-        caps, limits = scale.told(packed, now_ms, admitted=not denied, asked=asked)
-        result = HoldResult(
-            user_id=scale.account.user_id,
-            amount=scale.credits(amount),
-            balance=scale.credits(balance),
-            reserved_total=scale.credits(held),
-            available=scale.credits(balance - held),
-            billing_mode=self.mode,
-            caps=caps,
-            limits=limits,
-            idempotent=bool(repetition),
-            key_reused=repetition == _REUSED,
-        )
-        if denied:
-            self._refuse(result, code, now_ms)
-            return result
-        result.hold_id = self.hold_id
-        result.expires_at = moment(expires_ms)
-        if not repetition:
-            result.events = (
+        done, precision = code is Code.OK, scale.precision
+        caps, limits = scale.told(packed, now_ms, admitted=done, asked=None if done or repetition else amount)
+        asked, available = to_credits(amount, precision), to_credits(balance - held, precision)
+        expires_at = moment(expires_ms) if done else None
+        told: tuple[CreditEvent, ...] = ()
+        if done and not repetition:
+            told = (
                 scale.event(
-                    events.RESERVED, now_ms, f"h{self.hold_id}", lease_id=self.hold_id, amount=result.amount,
-                    available=result.available, billing_mode=self.mode, operation_type=self.operation_type,
-                    expires_at=result.expires_at,
+                    events.RESERVED, now_ms, f"h{self.hold_id}", lease_id=self.hold_id, amount=asked,
+                    available=available, billing_mode=self.mode, operation_type=self.operation_type,
+                    expires_at=expires_at,
                 ),
             )  # fmt: skip
+        result = made(
+            HoldResult,
+            {
+                "user_id": scale.account.user_id,
+                "error_code": None,
+                "message": "",
+                "error": None,
+                "events": told,
+                "caps": caps,
+                "limits": limits,
+                "hold_id": self.hold_id if done else "",
+                "amount": asked,
+                "balance": to_credits(balance, precision),
+                "reserved_total": to_credits(held, precision),
+                "available": available,
+                "billing_mode": self.mode,
+                "expires_at": expires_at,
+                "idempotent": repetition != 0,
+                "key_reused": repetition == _REUSED,
+            },
+        )
+        if not done:
+            self._refuse(result, code, now_ms)
         return result
 
     def _refuse(self, result: HoldResult, code: Code, now_ms: int) -> None:
@@ -151,6 +161,14 @@ class HoldReply:
         reason = why(result, code, asked=asked, balance=result.balance, held=held)
         result.message = message_of(code, reason)
         result.events = denial_events(self.scale, result, code, now_ms, asked=asked, stage="reserve")
+
+
+class _Charge(NamedTuple):
+    transaction: str
+    amount: Decimal
+    balance: Decimal
+    shortfall: Decimal
+    caps: tuple[CapNotice, ...]
 
 
 @dataclass(slots=True)
@@ -163,30 +181,38 @@ class DeductionReply:
 
     def __call__(self, reply: Reply) -> DeductionResult:
         """Makes the result of the reply."""
-        code = code_of(reply)
+        code = Code.OK if reply[0] == 0 else code_of(reply)
         _, now_ms, repetition, balance, charged, asked, _held_amount, entry_id, packed = reply
         scale = self.scale
-        denied = code is not Code.OK
-        caps, limits = scale.told(
-            packed, now_ms, admitted=not denied, asked=asked if denied and not repetition else None
+        done = code is Code.OK
+        caps, limits = scale.told(packed, now_ms, admitted=done, asked=None if done or repetition else asked)
+        told = _Charge(
+            scale.transaction(entry_id), to_credits(charged, scale.precision), to_credits(balance, scale.precision),
+            to_credits(asked - charged, scale.precision) if done and asked != charged else _NOTHING, caps,
+        )  # fmt: skip
+        # Every field in the order of the fields; setting one afterwards costs as much as half of making a model.
+        result = made(
+            DeductionResult,
+            {
+                "user_id": scale.account.user_id,
+                "error_code": None,
+                "message": "",
+                "error": None,
+                "events": self._done_events(told, now_ms) if done and not repetition else (),
+                "caps": caps,
+                "limits": limits,
+                "transaction_id": told.transaction,
+                "amount": told.amount,
+                "shortfall": told.shortfall,
+                "balance_after": told.balance,
+                "cap_warning": caps[0] if done and caps else None,
+                "idempotent": repetition != 0,
+                "key_reused": repetition == _REUSED,
+                "next_hold": None,
+            },
         )
-        result = DeductionResult(
-            user_id=scale.account.user_id,
-            transaction_id=scale.transaction(entry_id),
-            amount=scale.credits(charged),
-            balance_after=scale.credits(balance),
-            caps=caps,
-            limits=limits,
-            idempotent=bool(repetition),
-            key_reused=repetition == _REUSED,
-        )
-        if denied:
+        if not done:
             self._refuse(result, code, now_ms, scale.credits(asked))
-            return result
-        result.shortfall = scale.credits(asked - charged)
-        result.cap_warning = caps[0] if caps else None
-        if not repetition:
-            result.events = self._done_events(result, now_ms)
         return result
 
     def _refuse(self, result: DeductionResult, code: Code, now_ms: int, asked: Decimal) -> None:
@@ -202,45 +228,23 @@ class DeductionReply:
                 denied = (*denied, freed)
             result.events = (*denied, expired) if code is Code.LEASE_EXPIRED else denied
 
-    def _done_events(self, result: DeductionResult, now_ms: int) -> tuple[CreditEvent, ...]:
-        transaction = result.transaction_id
+    def _done_events(self, told: _Charge, now_ms: int) -> tuple[CreditEvent, ...]:
+        transaction = told.transaction
         deducted = self.scale.event(
-            events.DEDUCTED, now_ms, transaction, transaction_id=transaction, amount=result.amount,
-            balance_after=result.balance_after, shortfall=result.shortfall, lease_id=self.hold_id,
+            events.DEDUCTED, now_ms, transaction, transaction_id=transaction, amount=told.amount,
+            balance_after=told.balance, shortfall=told.shortfall, lease_id=self.hold_id,
         )  # fmt: skip
+        if not told.caps:
+            return (deducted,)
         breached = tuple(
             self.scale.event(
-                _CAP_EVENTS[cap.action], now_ms, f"{transaction}/{at}", amount=result.amount, limit=cap.limit,
+                _CAP_EVENTS[cap.action], now_ms, f"{transaction}/{at}", amount=told.amount, limit=cap.limit,
                 spent=cap.spent, cap_type=cap.cap_type, scope=cap.scope, action=cap.action, first=cap.first,
-                over_cap=cap.over_cap, balance_after=result.balance_after,
+                over_cap=cap.over_cap, balance_after=told.balance,
             )
-            for at, cap in enumerate(result.caps)
+            for at, cap in enumerate(told.caps)
         )  # fmt: skip
         return (deducted, *breached)
-
-
-@dataclass(slots=True)
-class ReleaseReply:
-    """Reads ``release``."""
-
-    scale: Scale
-    hold_id: str
-
-    def __call__(self, reply: Reply) -> ReleaseResult:
-        """Makes the result of the reply."""
-        code_of(reply)
-        _, now_ms, reason, amount = reply
-        result = ReleaseResult(
-            user_id=self.scale.account.user_id, hold_id=self.hold_id, released=reason == 0, reason=_REASONS[reason]
-        )
-        if result.released:
-            result.events = (
-                self.scale.event(
-                    events.RESERVATION_RELEASED, now_ms, f"r{self.hold_id}", lease_id=self.hold_id, reason="released",
-                    amount=self.scale.credits(amount),
-                ),
-            )  # fmt: skip
-        return result
 
 
 @dataclass(slots=True)

@@ -218,36 +218,31 @@ def operate(
     A client that meets another generation re-reads the configuration once: a newer one that is ready is adopted and
     the operation sent again (it was not executed); anything else is ``NeedsRestore`` (SPEC 6).
     """
-    yield from ready(space)
-    rolled = adopted = 0
+    if space.config is None:
+        yield from ready(space)
+    rolled, adopted = 0, False
     while True:
         step = build(space, *args, **options)
+        if isinstance(step, Answer):
+            return cast("T", step.value)
         try:
-            result = yield from _attempt(step)
-        except PeriodsDue as due:
+            result: T = yield step
+        except (PeriodsDue, NamespaceUnknown, NeedsRestore) as error:
+            met: PeriodsDue | NamespaceUnknown | NeedsRestore = error
+        else:
+            return result
+        if isinstance(met, PeriodsDue):
             rolled += 1
-            if rolled > MAX_ROLLS or not isinstance(step, Call):
-                raise
+            if rolled > MAX_ROLLS:
+                raise met
             yield from roll(step)
             if "now_ms" in options:
-                options["now_ms"] = due.now_ms
-            continue
-        if not isinstance(result, ConfigError):
-            return result
-        if adopted:
-            raise result
-        adopted = 1
-        yield from _adopt_other(space, result)
-
-
-def _attempt(step: Call[T] | Answer[T]) -> Flow[T | ConfigError]:
-    """Runs one step; gives back, instead of raising, that the server does not hold the generation that was sent."""
-    if isinstance(step, Answer):
-        return cast("T", step.value)
-    try:
-        return cast("T", (yield step))
-    except (NamespaceUnknown, NeedsRestore) as error:
-        return error
+                options["now_ms"] = met.now_ms
+        elif adopted:
+            raise met
+        else:
+            adopted = True
+            yield from _adopt_other(space, met)
 
 
 def _adopt_other(space: Space, met: ConfigError) -> Flow[None]:

@@ -1,4 +1,4 @@
-"""Replies about holds beyond the first ones: opening, extensions, successors, and the list of open holds."""
+"""Replies about holds beyond the first ones: opening, releases, extensions, successors, and the list of open holds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 from urllib.parse import unquote
 
+from ducto_redis import events
 from ducto_redis.codes import Code
 from ducto_redis.core.arguments import read_label
 from ducto_redis.core.codec import DeductionReply, HoldReply, code_of, message_of
@@ -14,7 +15,7 @@ from ducto_redis.core.packed import int_at
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
 from ducto_redis.errors import error_for
-from ducto_redis.models import BillingMode, DeductionResult, HoldResult
+from ducto_redis.models import BillingMode, DeductionResult, HoldResult, ReleaseReason, ReleaseResult
 from ducto_redis.periods import moment
 from ducto_redis.work_models import HoldInfo, HoldListResult, OpenAccountResult
 
@@ -22,6 +23,7 @@ _ADMITTED, _EXTENDED, _HAS_FLOOR = 1, 8, 128
 _HEAD_BYTES: Final = 29
 _NO_HOLD: Final = (Code.LEASE_NOT_FOUND.text, Code.LEASE_EXPIRED.text, Code.CANCELLED.text)
 _SETTLE_FIELDS: Final = 9
+_REASONS: Final[tuple[ReleaseReason, ...]] = ("released", "already_released", "already_settled", "not_found")
 
 
 def successor_of(hold_id: str) -> str:
@@ -76,6 +78,30 @@ class SettleReply:
             successor = (code, reply[1], repetition, balance, held, amount, expires_ms, notes)
             result.next_hold = HoldReply(self.scale, self.next_id, "usage", self.mode)(successor)
             result.events = (*result.events, *result.next_hold.events)
+        return result
+
+
+@dataclass(slots=True)
+class ReleaseReply:
+    """Reads ``release``."""
+
+    scale: Scale
+    hold_id: str
+
+    def __call__(self, reply: Reply) -> ReleaseResult:
+        """Makes the result of the reply."""
+        code_of(reply)
+        _, now_ms, reason, amount = reply
+        result = ReleaseResult(
+            user_id=self.scale.account.user_id, hold_id=self.hold_id, released=reason == 0, reason=_REASONS[reason]
+        )
+        if result.released:
+            result.events = (
+                self.scale.event(
+                    events.RESERVATION_RELEASED, now_ms, f"r{self.hold_id}", lease_id=self.hold_id, reason="released",
+                    amount=self.scale.credits(amount),
+                ),
+            )  # fmt: skip
         return result
 
 

@@ -21,12 +21,14 @@ MAX_SHARDS: Final = 1024
 DEFAULT_SHARDS: Final = 64
 DEFAULT_NAMESPACE: Final = "ducto"
 
+#: Text that is written as it is; most ids are.
+_SAFE = re.compile(r"[A-Za-z0-9_.~-]+")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
 
 def encode(text: str) -> str:
     """Percent-encodes an id or a path segment."""
-    return quote(text, safe="")
+    return text if _SAFE.fullmatch(text) else quote(text, safe="")
 
 
 class Account(NamedTuple):
@@ -75,8 +77,10 @@ def op_field(letter: str, op_id: object, account: Account) -> bytes:
     Raises:
         InvalidIdError: The id is empty, too long or not text.
     """
-    name = letter + encode(_checked(op_id, "an operation or hold id", MAX_OP_BYTES))
-    return name.encode() + (b"/" + account.path if account.path else b"")
+    if type(op_id) is not str or len(op_id) > MAX_OP_BYTES or not _SAFE.fullmatch(op_id):
+        op_id = encode(_checked(op_id, "an operation or hold id", MAX_OP_BYTES))
+    name = (letter + op_id).encode()
+    return name + b"/" + account.path if account.path else name
 
 
 class KeyMaker:
@@ -99,6 +103,7 @@ class KeyMaker:
             raise InvalidArgumentError(msg)
         self.namespace = namespace
         self.shards = shards
+        self._shard_parts = lru_cache(maxsize=MAX_SHARDS)(self._parts_of)
         self._resolve = lru_cache(maxsize=8192)(self._account)
 
     def account(self, user_id: object) -> Account:
@@ -107,7 +112,8 @@ class KeyMaker:
         Raises:
             InvalidIdError: It is empty, too long, too deep or not text.
         """
-        return self._resolve(_checked(user_id, "an account id", MAX_ACCOUNT_BYTES))
+        # Only a resolved id is found without being checked again; a subclass of str might call itself equal to one.
+        return self._resolve(user_id if type(user_id) is str else _checked(user_id, "an account id", MAX_ACCOUNT_BYTES))
 
     def shard_keys(self, shard: int) -> tuple[bytes, bytes]:
         """The keys every root of a shard shares: ledger and config."""
@@ -146,20 +152,22 @@ class KeyMaker:
         return self.account(unquote(key.decode().rpartition(":x:")[2]))
 
     def _account(self, user_id: str) -> Account:
-        segments = user_id.split("/")
+        if len(user_id) <= MAX_ACCOUNT_BYTES and _SAFE.fullmatch(user_id):
+            return self._root(user_id, user_id, (user_id,), b"")  # most accounts are roots that are written as they are
+        segments = _checked(user_id, "an account id", MAX_ACCOUNT_BYTES).split("/")
         if "" in segments or len(segments) > MAX_LEVELS:
             msg = f"invalid_id: {user_id!r} must be a path of 1 to {MAX_LEVELS} segments, none of them empty"
             raise InvalidIdError(msg)
         encoded = [encode(segment) for segment in segments]
-        root = encoded[0]
-        shard = crc_hqx(root.encode(), 0) % self.shards
-        tag = f"{self.namespace}:{{{shard}}}:"
-        own = tuple(f"{tag}{kind}:{root}".encode() for kind in ("s", "x", "0", "1"))
-        return Account(
-            user_id=user_id,
-            scopes=tuple("/".join(segments[: depth + 1]) for depth in range(len(segments))),
-            shard=shard,
-            name="/".join(encoded).encode(),
-            path="/".join(encoded[1:]).encode(),
-            keys=own + self.shard_keys(shard),
-        )
+        scopes = tuple("/".join(segments[: depth + 1]) for depth in range(len(segments)))
+        return self._root(user_id, encoded[0], scopes, "/".join(encoded[1:]).encode())
+
+    def _root(self, user_id: str, root: str, scopes: tuple[str, ...], path: bytes) -> Account:
+        name = root.encode()
+        shard = crc_hqx(name, 0) % self.shards
+        tag, ledger, config = self._shard_parts(shard)
+        keys = (tag + b"s:" + name, tag + b"x:" + name, tag + b"0:" + name, tag + b"1:" + name, ledger, config)
+        return Account(user_id, scopes, shard, name + b"/" + path if path else name, path, keys)
+
+    def _parts_of(self, shard: int) -> tuple[bytes, bytes, bytes]:
+        return (f"{self.namespace}:{{{shard}}}:".encode(), *self.shard_keys(shard))

@@ -31,10 +31,11 @@ from ducto_redis.core.arguments import (
     token_count,
     ttl_ms,
 )
-from ducto_redis.core.codec import CapReply, DeductionReply, GrantReply, HoldReply, ReleaseReply
-from ducto_redis.core.hold_replies import SettleReply, successor_of
+from ducto_redis.core.codec import CapReply, DeductionReply, GrantReply, HoldReply
+from ducto_redis.core.hold_replies import ReleaseReply, SettleReply, successor_of
 from ducto_redis.core.keys import Account, op_field
 from ducto_redis.core.packed import ACTIONS, packed
+from ducto_redis.core.scale import Scale
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Call
 from ducto_redis.core.views import AvailableView, BalanceView, CapCheckView, CapListView
@@ -117,7 +118,7 @@ def reserve(
     scale = scale_of(space, user_id)
     account = scale.account
     units = to_units(amount, scale.precision, lift=True)
-    floor = floor_units(space, billing_mode, min_balance, overdraft_floor)
+    floor = floor_units(scale.precision, billing_mode, min_balance, overdraft_floor)
     label = label_of(operation_type, model, billing_mode, tokens)
     flags = (ADMIT if admit else 0) | (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0)
     flags |= RECORD if passes_caps(over_cap) else 0
@@ -145,15 +146,17 @@ def deduct(
     own_key: bool,
 ) -> Call[DeductionResult]:
     """A charge without a hold, gated like an admission."""
-    scale = scale_of(space, user_id)
-    account = scale.account
-    units = to_units(amount, scale.precision, lift=True)
-    floor = floor_units(space, billing_mode, min_balance, overdraft_floor)
+    generation, precision, _ = space.known
+    account = space.keys.account(user_id)
+    units = to_units(amount, precision, lift=True)
+    floor = floor_units(precision, billing_mode, min_balance, overdraft_floor)
     label = label_of(operation_type, model, billing_mode, tokens)
     flags = (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0)
-    terms = packed(units) + packed(floor) + bytes([flags, len(label)]) + label
-    args = (*common(space, account), op_field("d", op_id, account), terms, metadata_json(metadata))
-    return Call("deduct", account.keys, args, DeductionReply(scale, "", message_as_error=False), user_id, op_id)
+    terms = units.to_bytes(7, "little") + floor.to_bytes(7, "little", signed=True) + bytes((flags, len(label))) + label
+    detail = b"" if metadata is None else metadata_json(metadata)
+    args = (generation, account.name, account.path, op_field("d", op_id, account), terms, detail)
+    parse = DeductionReply(Scale(precision, account), "", False)
+    return Call("deduct", account.keys, args, parse, user_id, op_id)
 
 
 def _settle_options(

@@ -20,7 +20,7 @@ from ducto_redis.core.limit_items import (
 )
 from ducto_redis.core.packed import ACTIONS, NOTE_FIRST, NOTE_OVER, NOTE_REFUSED, Note, read_notes, split_notes
 from ducto_redis.decisions import CapAction, CapNotice, LimitNotice, Quantity
-from ducto_redis.events import CreditEvent
+from ducto_redis.events import CreditEvent, made
 from ducto_redis.money import to_credits
 from ducto_redis.periods import NAME_OF, moment
 
@@ -121,7 +121,10 @@ class Scale(NamedTuple):
         """An event of this account."""
         at: datetime = moment(now_ms)
         event_id = f"{entry_id}/{kind}" if entry_id else ""
-        return CreditEvent(type=kind, timestamp=at, user_id=self.account.user_id, data=data, id=event_id)
+        return made(
+            CreditEvent,
+            {"type": kind, "timestamp": at, "user_id": self.account.user_id, "data": data, "id": event_id},
+        )
 
     def transaction(self, entry_id: bytes) -> str:
         """A transaction id: where its ledger entry stands."""

@@ -7,10 +7,10 @@ to come must never be read as the answer to another call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Final, TypeVar
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -22,11 +22,13 @@ from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, ServerVersion, 
 from ducto_redis.drivers import urls
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import adrive
+from ducto_redis.drivers.lending import AsyncLender
 from ducto_redis.drivers.replies import (
     LOADS,
     Waits,
     command_of,
     executed,
+    pack,
     read_replies,
     scan_command,
     scanned,
@@ -37,6 +39,9 @@ from ducto_redis.drivers.retrying import DEFAULT_POLICY, ENDING, PASSING, Attemp
 from ducto_redis.errors import ConfigError
 
 T = TypeVar("T")
+
+#: Below what an asyncio transport buffers before it asks writers to wait, 64 KiB.
+_SMALL_BYTES: Final = 16 * 1024
 
 
 def connect(url: str) -> redis.asyncio.Redis:
@@ -78,6 +83,22 @@ async def send(connection: Any, packed: Any) -> None:
     _raise_if_cancelled(before)
 
 
+def write_small(connection: Any, packed: list[bytes]) -> bool:
+    """Writes a command that fits into the buffers of an open connection; false when redis-py is to write it.
+
+    redis-py writes under ``asyncio.wait_for``, which makes a task of its own of each write. What fits needs no time
+    limit: when the server takes none of it, none of the reply comes either, and reading has one.
+    """
+    writer = getattr(connection, "_writer", None)
+    if writer is None or connection.health_check_interval or len(packed) > 1 or len(packed[0]) > _SMALL_BYTES:
+        return False
+    transport = writer.transport
+    if transport.is_closing() or transport.get_write_buffer_size():
+        return False
+    writer.write(packed[0])
+    return True
+
+
 async def receive(connection: Any) -> Any:
     """Reads a reply; a client without a limit of its own is given one, so that no call waits for ever.
 
@@ -90,6 +111,47 @@ async def receive(connection: Any) -> Any:
     if reply is None:  # redis-py says so instead of raising; none of our commands answers nil
         raise TimeoutError("Timeout reading from the server")
     return reply
+
+
+class Loan:
+    """A connection in the hands of one call: a block that maps what goes wrong in it and gives the connection back."""
+
+    __slots__ = ("_call", "_connection", "_lender")
+
+    def __init__(self, lender: AsyncLender, call: Call[Any] | None) -> None:
+        self._lender, self._call = lender, call
+        self._connection: Any = None
+
+    async def __aenter__(self) -> Any:
+        """A connection that is ready to write.
+
+        Raises:
+            CreditError: There is none; nothing was sent.
+        """
+        before = _cancel_requests()
+        try:
+            connection = await self._lender.borrow()
+        except Exception as error:
+            raise_ours(error, self._call, sent=False)
+        try:
+            _raise_if_cancelled(before)
+        except asyncio.CancelledError:
+            await self._lender.take_back(connection, clean=False)
+            raise
+        self._connection = connection
+        return connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Takes the connection back; one with a reply outstanding is closed.
+
+        Raises:
+            CreditError: Ours for what redis-py raised.
+        """
+        await self._lender.take_back(self._connection, clean=error is None or isinstance(error, ResponseError))
+        if isinstance(error, Exception):
+            raise_ours(error, self._call, sent=True)
 
 
 def driver_of(client: Any) -> Any:
@@ -106,11 +168,13 @@ class AsyncDriver:
         scripts: ScriptSet | None = None,
         stamp: Callable[[], int] | None = None,
         waits: Waits | None = None,
+        *,
+        own: bool = False,
     ) -> None:
         self.policy = DEFAULT_POLICY
         self._waits = waits or Waits(asyncio.sleep)
         self._client = client
-        self._pool: Any = client.connection_pool  # redis-py's annotations of pools and connections are partial
+        self._lender = AsyncLender(client.connection_pool, keep=own)
         self._scripts = scripts or ScriptSet()
         self._stamp = stamp
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -126,6 +190,7 @@ class AsyncDriver:
 
     async def close(self) -> None:
         """Closes the connections."""
+        await self._lender.close()
         await self._client.aclose()
 
     def _claim_loop(self) -> None:
@@ -219,28 +284,11 @@ class AsyncDriver:
 
     @staticmethod
     async def _exchange(connection: Any, *command: Any) -> Any:
-        await send(connection, connection.pack_command(*command))
+        packed = pack(connection, command)
+        if not write_small(connection, packed):
+            await send(connection, packed)
         return await receive(connection)
 
-    @asynccontextmanager
-    async def _connection(self, call: Call[Any] | None) -> AsyncIterator[Any]:
-        """Lends a connection that is ready to write; one with a reply outstanding never goes back to the pool."""
-        before = _cancel_requests()
-        try:
-            connection = await self._pool.get_connection()
-        except Exception as error:
-            raise_ours(error, call, sent=False)
-        clean = False
-        try:
-            _raise_if_cancelled(before)
-            yield connection
-            clean = True
-        except ResponseError as error:
-            clean = True
-            raise_ours(error, call, sent=True)
-        except Exception as error:
-            raise_ours(error, call, sent=True)
-        finally:
-            if not clean:
-                await connection.disconnect(nowait=True)
-            await self._pool.release(connection)
+    def _connection(self, call: Call[Any] | None) -> Loan:
+        """Lends a connection that is ready to write; one with a reply outstanding is never lent again."""
+        return Loan(self._lender, call)

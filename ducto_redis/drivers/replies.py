@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from hiredis import pack_command
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import NoPermissionError, ResponseError
 
 from ducto_redis.core.scripts import Script
@@ -35,6 +37,15 @@ def command_of(call: Call[Any], script: Script, stamp: Callable[[], int] | None)
     """The EVALSHA command of a call; with injected time as the last argument when there is a stamp."""
     tail = () if stamp is None else (stamp(),)
     return ("EVALSHA", script.sha, len(call.keys), *call.keys, *call.args, *tail)
+
+
+def pack(connection: Any, command: tuple[Any, ...]) -> list[bytes]:
+    """A command as it is sent; redis-py's packer looks at every argument, and only passes most on to hiredis."""
+    packer = getattr(connection, "_command_packer", None)  # a user may have set another one; redis.asyncio has none
+    if packer is None or type(packer) is HiredisRespSerializer:
+        return [pack_command(command)]
+    packed: list[bytes] = connection.pack_command(*command)
+    return packed
 
 
 def scan_command(step: Scan) -> tuple[Any, ...]:

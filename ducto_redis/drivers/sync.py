@@ -1,4 +1,4 @@
-"""The synchronous driver: one connection per call from redis-py's pool, used directly.
+"""The synchronous driver: one of redis-py's connections per call, used directly.
 
 redis-py's client would send a script again after a lost reply, executing it twice; its connections do not. Reading
 and writing on the connection also tells what was sent from what was not. Thread-safe; the pool is fork-safe.
@@ -7,8 +7,7 @@ and writing on the connection also tells what was sent from what was not. Thread
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,8 +18,8 @@ from redis.retry import Retry
 from ducto_redis.core.scripts import ScriptSet
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, ServerVersion, Step
 from ducto_redis.drivers import urls
-from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import drive
+from ducto_redis.drivers.lending import Lender, Loan, receive
 from ducto_redis.drivers.replies import (
     LOADS,
     Waits,
@@ -51,17 +50,6 @@ def connect(url: str) -> redis.Redis:
         raise ConfigError(msg) from cause
 
 
-def receive(connection: Any) -> Any:
-    """Reads a reply; a client without a limit of its own is given one, so that no call waits for ever.
-
-    Raises:
-        redis.exceptions.TimeoutError: None came.
-    """
-    if connection.socket_timeout is None and not connection.can_read(timeout=urls.SOCKET_TIMEOUT):
-        raise redis.exceptions.TimeoutError("Timeout reading from the server")
-    return connection.read_response(disable_decoding=True)
-
-
 def driver_of(client: Any) -> Any:
     """The driver for what a store was given: a redis-py client, or a driver, which is taken as it is."""
     return client if hasattr(client, "run_flow") else SyncDriver(client)
@@ -75,6 +63,7 @@ class SyncDriver:
         scripts: The scripts to run.
         stamp: Appends injected time to every call (tests only; needs scripts with the injected clock).
         waits: How it waits between attempts, and what time and chance it goes by (tests only).
+        own: Whether nobody else uses the client, so that connections may be kept between calls.
 
     Attributes:
         policy: How long a call is sent again when the server is away or a reply is lost.
@@ -86,11 +75,13 @@ class SyncDriver:
         scripts: ScriptSet | None = None,
         stamp: Callable[[], int] | None = None,
         waits: Waits | None = None,
+        *,
+        own: bool = False,
     ) -> None:
         self.policy = DEFAULT_POLICY
         self._waits = waits or Waits(time.sleep)
         self._client = client
-        self._pool: Any = client.connection_pool  # redis-py's annotations of pools and connections are partial
+        self._lender = Lender(client.connection_pool, keep=own)
         self._scripts = scripts or ScriptSet()
         self._stamp = stamp
 
@@ -100,6 +91,7 @@ class SyncDriver:
 
     def close(self) -> None:
         """Closes the connections."""
+        self._lender.close()
         self._client.close()
 
     def _persist(self, step: Step, failed_at: list[float]) -> Any:
@@ -126,28 +118,30 @@ class SyncDriver:
 
     def _step(self, step: Step, *, resent: bool = False) -> Any:
         if isinstance(step, Call):
-            with self._connection(step) as connection:
-                reply = self._evaluate(connection, step)
+            with self._lender.lend(step) as loan:
+                reply = self._evaluate(loan, step)
             return step.parse(own_reply(step.script, reply) if resent else reply)
         if isinstance(step, Batch):
             return self._run_batch(step, resent=resent)
         if isinstance(step, Ask):
-            with self._connection(None) as connection:
+            with self._lender.lend(None) as loan:
+                connection = loan.connection
                 connection.send_packed_command(connection.pack_commands(transaction(step)))
                 return executed(self._receive_all(connection, len(step.commands) + 2))
         if isinstance(step, Scan):
-            with self._connection(None) as connection:
-                return scanned(self._exchange(connection, *scan_command(step)))
+            with self._lender.lend(None) as loan:
+                return scanned(loan.ask(scan_command(step)))
         assert isinstance(step, ServerVersion)
-        with self._connection(None) as connection:
-            return read_version(lambda: self._exchange(connection, "INFO", "server"))
+        with self._lender.lend(None) as loan:
+            return read_version(lambda: loan.ask(("INFO", "server")))
 
     def _run_batch(self, batch: Batch, *, resent: bool) -> list[Any]:
         if not batch.calls:
             return []
-        with self._connection(batch.calls[0]) as connection:
+        with self._lender.lend(batch.calls[0]) as loan:
+            connection = loan.connection
             # The first call alone usually loads the script that all of them run.
-            first = self._evaluate(connection, batch.calls[0])
+            first = self._evaluate(loan, batch.calls[0])
             rest = batch.calls[1:]
             commands = [command_of(call, self._scripts[call.script], self._stamp) for call in rest]
             connection.send_packed_command(connection.pack_commands(commands))
@@ -155,20 +149,20 @@ class SyncDriver:
             for at, reply in enumerate(replies):
                 if isinstance(reply, redis.exceptions.NoScriptError):
                     try:
-                        replies[at] = self._evaluate(connection, batch.calls[at])
+                        replies[at] = self._evaluate(loan, batch.calls[at])
                     except redis.exceptions.ResponseError as error:
                         replies[at] = error
         return read_replies(batch.calls, replies, resent=resent)
 
-    def _evaluate(self, connection: Any, call: Call[Any]) -> Any:
+    def _evaluate(self, loan: Loan, call: Call[Any]) -> Any:
         script = self._scripts[call.script]
         command = command_of(call, script, self._stamp)
         for _ in range(LOADS):
             try:
-                return self._exchange(connection, *command)
+                return loan.ask(command)
             except redis.exceptions.NoScriptError:
-                self._exchange(connection, "SCRIPT", "LOAD", script.text)
-        return self._exchange(connection, *command)
+                loan.ask(("SCRIPT", "LOAD", script.text))
+        return loan.ask(command)
 
     @staticmethod
     def _receive_all(connection: Any, count: int) -> list[Any]:
@@ -179,29 +173,3 @@ class SyncDriver:
             except redis.exceptions.ResponseError as error:  # the replies behind it are still to be read
                 replies.append(error)
         return replies
-
-    @staticmethod
-    def _exchange(connection: Any, *command: Any) -> Any:
-        connection.send_packed_command(connection.pack_command(*command))
-        return receive(connection)
-
-    @contextmanager
-    def _connection(self, call: Call[Any] | None) -> Iterator[Any]:
-        """Lends a connection that is ready to write; one with a reply outstanding never goes back to the pool."""
-        try:
-            connection = self._pool.get_connection()
-        except Exception as error:
-            raise_ours(error, call, sent=False)
-        clean = False
-        try:
-            yield connection
-            clean = True
-        except redis.exceptions.ResponseError as error:
-            clean = True
-            raise_ours(error, call, sent=True)
-        except Exception as error:
-            raise_ours(error, call, sent=True)
-        finally:
-            if not clean:
-                connection.disconnect()
-            self._pool.release(connection)

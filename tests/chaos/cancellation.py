@@ -99,21 +99,23 @@ def calls(store: AsyncRedisStore, first: int) -> Generator[Coroutine[Any, Any, A
 
 
 @asynccontextmanager
-async def opened(server: Any, namespace: str, clock: FakeClock) -> AsyncIterator[tuple[AsyncRedisStore, Any]]:
+async def opened(
+    server: Any, namespace: str, clock: FakeClock, own: bool
+) -> AsyncIterator[tuple[AsyncRedisStore, AsyncDriver, Any]]:
     client = redis.asyncio.Redis(unix_socket_path=str(server.socket), max_connections=8)
-    driver = AsyncDriver(client, ScriptSet(INJECTED_CLOCK), clock)
+    driver = AsyncDriver(client, ScriptSet(INJECTED_CLOCK), clock, own=own)
     async with AsyncRedisStore(driver, namespace=namespace, shards=2) as store:
         await store.setup()
         await store.add_credits("u", 10**6)
         for at in range(WITNESSES):
             await store.add_credits(f"w{at}", at + 1)
-        yield store, client.connection_pool
+        yield store, driver, client.connection_pool
 
 
-async def storm(server: Any, namespace: str, n: int, clock: FakeClock, seed: int) -> Counter[str]:
+async def storm(server: Any, namespace: str, n: int, clock: FakeClock, seed: int, own: bool) -> Counter[str]:
     """Cancels n calls; after each, witnesses are read whose balances never change."""
     seen: Counter[str] = Counter()
-    async with opened(server, namespace, clock) as (store, pool):
+    async with opened(server, namespace, clock, own) as (store, driver, pool):
         made, k, turn = calls(store, seed), 0, seed
         while seen["cancelled"] < n:
             cut = CancelledAt(next(made), k, WAYS[turn % len(WAYS)])
@@ -129,21 +131,21 @@ async def storm(server: Any, namespace: str, n: int, clock: FakeClock, seed: int
             )
             seen["wrong replies"] += [reply.balance for reply in replies] != list(range(1, len(replies) + 1))
             if turn // len(WAYS) % 2:  # every other round meets no open connection, so it has the steps of opening one
-                await pool.disconnect(inuse_connections=False)
+                await pool.disconnect()
         made.close()
-        seen["connections kept"] = len(pool._in_use_connections)
+        seen["connections kept"] = len(pool._in_use_connections) - len(driver._lender._kept)
         seen["held before"] = (await store.list_holds("u")).total
     return seen
 
 
-def run(server: Any, namespace: str, n: int, seed: int = 0) -> Counter[str]:
-    """Cancels n calls at every await point; the seed chooses the way and the call it begins with.
+def run(server: Any, namespace: str, n: int, seed: int = 0, *, own: bool = False) -> Counter[str]:
+    """Cancels n calls at every await point; the seed chooses way and first call, own keeps connections.
 
     Returns:
         ``cancelled``, ``wrong replies``, ``held before`` and ``held after`` the time to live, ``connections kept``.
     """
     clock = FakeClock()
-    seen = asyncio.run(storm(server, namespace, n, clock, seed))
+    seen = asyncio.run(storm(server, namespace, n, clock, seed, own))
     clock.advance(seconds=_HOUR)
     with redis_store(server.url, clock, namespace=namespace) as store:
         while (store.sweep()).complete is False:

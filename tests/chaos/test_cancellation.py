@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
 import cancellation
 
 CANCELLED = 2_000
 
 
-def test_cancelled_at_every_await_point(server, namespace, record_property):
+@pytest.mark.parametrize("own", [False, True], ids=["pool", "kept"])
+def test_cancelled_at_every_await_point(server, namespace, record_property, own):
     """2,000 calls cancelled at each of their await points in three ways: 0 wrong replies, 0 holds left, and every
     connection back in the pool."""
-    seen = cancellation.run(server, namespace, CANCELLED)
+    seen = cancellation.run(server, namespace, CANCELLED, own=own)
     figure = f"{seen['cancelled']} calls cancelled at up to {seen['deepest'] + 1} await points: {seen['wrong replies']}"
     record_property("figure", f"{figure} wrong replies, {seen['held after']} holds left of {seen['held before']}")
     assert seen["cancelled"] >= CANCELLED

@@ -32,15 +32,15 @@ async def at_once(_seconds: float) -> None:
 class Faces:
     """A sync or an asyncio store behind a proxy, called as if it were sync; its client has redis-py's retries on."""
 
-    def __init__(self, proxy: Proxy, namespace: str, *, asynchronous: bool, **options) -> None:
+    def __init__(self, proxy: Proxy, namespace: str, *, asynchronous: bool, own: bool, **options) -> None:
         self.runner = asyncio.Runner()
         settings = {"namespace": namespace, "shards": 2, "retry": options.pop("retry", None)}
         if asynchronous:
             client = redis.asyncio.Redis(unix_socket_path=proxy.path, **options)
-            self.store = AsyncRedisStore(AsyncDriver(client, waits=Waits(at_once)), **settings)
+            self.store = AsyncRedisStore(AsyncDriver(client, waits=Waits(at_once), own=own), **settings)
         else:
             client = redis.Redis(unix_socket_path=proxy.path, **options)
-            self.store = RedisStore(SyncDriver(client, waits=Waits(lambda _: None)), **settings)
+            self.store = RedisStore(SyncDriver(client, waits=Waits(lambda _: None), own=own), **settings)
         self.asynchronous = asynchronous
 
     def __call__(self, name: str, *args, **options):
@@ -58,14 +58,15 @@ async def awaited(outcome):
     return await outcome
 
 
-@pytest.fixture(params=[False, True], ids=["sync", "async"])
+@pytest.fixture(params=["sync", "async", "sync, kept", "async, kept"])
 def faces(request, server, namespace):
     """Makes faces on one proxy in front of the server."""
     made = []
     with Proxy(server.socket) as proxy:
 
         def make(**options) -> Faces:
-            made.append(Faces(proxy, namespace, asynchronous=request.param, **options))
+            kind, _, own = request.param.partition(", ")
+            made.append(Faces(proxy, namespace, asynchronous=kind == "async", own=bool(own), **options))
             return made[-1]
 
         make.proxy = proxy

@@ -29,22 +29,22 @@ def i(value, size):
 
 
 def test_a_plain_item_to_the_byte():
-    """Kind, what, limit, period, at, used: 27 bytes; state zero."""
+    """Kind, what, limit, period, since, at, used: 32 bytes; state zero."""
     data = pack_limit(RateLimit("100/second"), 4)
-    assert data == b"\x0a\x00" + i(100, 7) + i(1000, 5) + bytes(6 + 7)
+    assert data == b"\x0a\x00" + i(100, 7) + i(1000, 5) + bytes(5 + 6 + 7)
     assert pack_limit(RateLimit("7/d", algorithm="fixed", counts="tokens"), 4) == (
-        b"\x0b\x02" + i(7, 7) + i(86_400_000, 5) + bytes(13)
+        b"\x0b\x02" + i(7, 7) + i(86_400_000, 5) + bytes(18)
     )
 
 
 def test_every_optional_part_to_the_byte():
     """Previous of sliding, burst, then operation type and model; both have a length when either is given."""
     sliding = pack_limit(RateLimit("2.5/min", algorithm="sliding", counts="amount", model="m\u00fc"), 4)
-    assert sliding == b"\x0c\x11" + i(25_000, 7) + i(60_000, 5) + bytes(13 + 7) + b"\x00\x03m\xc3\xbc"
+    assert sliding == b"\x0c\x11" + i(25_000, 7) + i(60_000, 5) + bytes(18 + 7) + b"\x00\x03m\xc3\xbc"
     burst = pack_limit(RateLimit("10/s", burst=20, counts="tokens", operation_type="chat", model="x"), 4)
-    assert burst == b"\x0a\x32" + i(10, 7) + i(1000, 5) + bytes(13) + i(20, 7) + b"\x04chat\x01x"
+    assert burst == b"\x0a\x32" + i(10, 7) + i(1000, 5) + bytes(18) + i(20, 7) + b"\x04chat\x01x"
     concurrent = pack_limit(ConcurrencyLimit(4, operation_type="chat"), 4)
-    assert concurrent == b"\x0d\x10" + i(4, 7) + bytes(5 + 13) + b"\x04chat\x00"
+    assert concurrent == b"\x0d\x10" + i(4, 7) + bytes(5 + 18) + b"\x04chat\x00"
 
 
 @pytest.mark.parametrize(
