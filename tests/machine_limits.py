@@ -1,0 +1,72 @@
+"""The machine's steps with rate and concurrency limits: set, removed, used up and waited for."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+from machine_draws import accounts, algorithms, amounts, limit_periods, modes, tokens, trickles
+from model_rates import identity_of
+from model_state import levels_of
+
+
+class LimitRules:
+    """Limits of every algorithm, of what they count and look at."""
+
+    @rule(account=accounts, algorithm=algorithms, counts=st.sampled_from(["requests", "requests", "amount", "tokens"]),
+          most=st.integers(1, 60), period=limit_periods, burst=st.one_of(st.none(), st.integers(1, 60)),
+          model=st.sampled_from(["", "", "m"]), operation=st.sampled_from(["", "", "chat"]))  # fmt: skip
+    def limit(self, account, algorithm, counts, most, period, *, burst, model, operation):
+        self._limit(account, algorithm, counts, most, period, burst=burst, model=model, operation=operation)
+
+    def _limit(self, account, algorithm, counts, most, period, *, burst=None, model="", operation=""):
+        """Requests and open holds have lower limits, so that a run meets them."""
+        one = self.units_told.one if counts == "amount" else 1
+        few = counts == "requests" or algorithm == "concurrency"
+        most, burst = (1 + each % 9 if few and each else each for each in (most, burst))
+        burst = burst * one if burst and algorithm == "gcra" else None
+        scope = {"model": model, "operation": operation}
+        self._end_uncounted(account, algorithm, counts, period, **scope)
+        self.do("set_limit", account=account, algorithm=algorithm, counts=counts, limit=most * one, period=period,
+                burst=burst, **scope)  # fmt: skip
+
+    def _end_uncounted(self, account, algorithm, counts, period, *, model, operation):
+        # EXCLUSION 4: a limit keeps no list of the holds that it took from; those made before it would be corrected.
+        known = self.model.limits.get(account, {}).get(identity_of(algorithm, counts, period, model, operation))
+        if counts == "requests" or algorithm == "concurrency" or (known and known.algorithm == algorithm):
+            return
+        for (owner, hold_id), hold in list(self.model.holds.items()):
+            sees = model in ("", hold.model) and operation in ("", hold.operation)
+            if hold.state == "open" and account in levels_of(owner) and sees:
+                self.do("release", account=owner, hold_id=hold_id)
+
+    @rule(account=accounts, pick=st.integers(0, 40))
+    def unlimit(self, account, pick):
+        """Removes one that is there, or says that it is not."""
+        algorithm, identity = "gcra", ("requests", 60_000, "", "")
+        mine = [each for level in levels_of(account) for each in self.model.limits.get(level, {}).values()]
+        if mine:
+            account, algorithm = mine[pick % len(mine)].scope, mine[pick % len(mine)].algorithm
+            identity = mine[pick % len(mine)].identity
+        counts, period, model, operation = identity
+        counts, period = ("requests", 1_000) if algorithm == "concurrency" else (counts, period)
+        self.do("remove_limit", account=account, algorithm=algorithm, counts=counts, period=period, model=model,
+                operation=operation)  # fmt: skip
+
+    @rule(account=accounts, amount=amounts, mode=modes, step=trickles, tokens=tokens, times=st.integers(1, 5),
+          holds=st.booleans())  # fmt: skip
+    def trickle(self, account, amount, mode, *, step, tokens, times, holds):
+        """Asks, lets a little time pass - as much as a refusal says, or a little less - and asks again."""
+        for turn in range(1 + times):
+            if holds:
+                key, units = f"h{self.steps}", self.units(amount, account)
+                told = self.do("reserve", account=account, key=key, amount=units, ttl_ms=600_000, mode=mode[0],
+                               floor=mode[1], admit=True, tokens=tokens)  # fmt: skip
+            else:
+                units, key = self.units(amount, account), f"d{self.steps}"
+                told = self.do("charge", account=account, amount=units, key=key, mode=mode[0], floor=mode[1],
+                               tokens=tokens)  # fmt: skip
+            if turn < times:
+                waits = [each[-1] for each in told["limits"] if each[-1] > 0]
+                # Holds would expire and caps roll on the way to a moment that is far away.
+                wait = min(max(waits, default=1_000), 4 * 3_600_000)
+                self.move(max(1, wait + int(step[-2:])) if isinstance(step, str) else step)
