@@ -9,7 +9,7 @@ from typing import Any
 
 from model_state import Outcome
 
-from ducto_redis.models import CapNotice
+from ducto_redis import CapNotice
 from ducto_redis.work_models import HoldInfo
 
 
