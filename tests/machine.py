@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, run_state_machine_as_test
 from ledger_check import client_of
-from machine_draws import precisions, starts, with_limits, zones
+from machine_draws import first_limits, precisions, starts, zones
 from machine_holds import HoldRules
 from machine_limits import LimitRules
 from machine_money import AgainRules, MoneyRules
@@ -31,7 +31,7 @@ class Machine(*RULES, Comparison):
 
     @initialize(limits=st.lists(st.sampled_from([25, 60, 100, 250]), min_size=3, max_size=3), start=starts,
                 hourly=st.sampled_from([False, False, True]), zone=zones, precision=precisions,
-                limited=with_limits)  # fmt: skip
+                limited=first_limits)  # fmt: skip
     def begin(self, limits, start, hourly, zone, precision, limited):
         self.start(start, precision)
         self.hourly, self.reach_ms = hourly, 59 * 60_000 if hourly else self.reach_ms
@@ -44,11 +44,8 @@ class Machine(*RULES, Comparison):
                 ("acme/search/alice", "weekly", "warn", 15, "m", "UTC"))  # fmt: skip
         for account, period, action, limit, model, of_zone in caps:
             self.do("set_cap", account=account, period=period, action=action, limit=limit, model=model, zone=of_zone)
-        if limited:
-            self._limit("acme", "gcra", "requests", 15, 60_000, burst=4)
-            self._limit("acme/search", "sliding", "amount", 40, 3_600_000)
-            self._limit("u", "fixed", "tokens", 60, 10_000)
-            self._limit("u", "concurrency", "requests", 4, 1_000)
+        for limit in limited:
+            self._limit(limit)
         self._reserve("acme/search/alice", 10, ttl=7 * DAY_MS, model="m")
 
     def do(self, name, **args):

@@ -49,9 +49,17 @@ tokens = st.one_of(st.just(0), st.integers(1, 40)) if LIMITED else st.just(0)
 used_tokens = st.one_of(st.none(), st.integers(0, 60)) if LIMITED else st.none()
 operations = st.sampled_from(["usage", "usage", "chat"]) if LIMITED else st.just("usage")
 precisions = st.sampled_from([3, 0, 0]) if LIMITED else st.just(3)
-with_limits = st.booleans() if LIMITED else st.just(False)
-algorithms = st.sampled_from(["gcra", "gcra", "fixed", "fixed", "sliding", "sliding", "concurrency"])
-limit_periods = st.sampled_from([*PERIODS, 1_000, 60_000])
+limited_accounts = st.one_of(st.sampled_from(["acme", "acme/search", "acme/search/alice", "u"]), accounts)
+limits = st.tuples(
+    limited_accounts,
+    st.sampled_from(["gcra", "gcra", "fixed", "fixed", "sliding", "sliding", "concurrency"]),
+    st.sampled_from(["requests", "amount", "amount", "tokens"]),
+    st.integers(1, 60),
+    st.sampled_from([*PERIODS, 60_000, 3_600_000]),
+    st.one_of(st.none(), st.integers(1, 60)),
+    st.fixed_dictionaries({"model": st.sampled_from(["", "", "m"]), "operation": st.sampled_from(["", "", "chat"])}),
+)
+first_limits = st.lists(limits, max_size=8) if LIMITED else st.just([])
 trickles = st.one_of(st.integers(1, 30), st.sampled_from([99, 100, 999, 1_000, 2_500, 20_000, "retry-1", "retry+0"]))
 
 

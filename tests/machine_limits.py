@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
-from machine_draws import accounts, algorithms, amounts, limit_periods, modes, tokens, trickles
+from machine_draws import accounts, amounts, limited_accounts, limits, modes, tokens, trickles
 from model_rates import identity_of
 from model_state import levels_of
 
@@ -12,22 +12,19 @@ from model_state import levels_of
 class LimitRules:
     """Limits of every algorithm, of what they count and look at."""
 
-    @rule(account=accounts, algorithm=algorithms, counts=st.sampled_from(["requests", "requests", "amount", "tokens"]),
-          most=st.integers(1, 60), period=limit_periods, burst=st.one_of(st.none(), st.integers(1, 60)),
-          model=st.sampled_from(["", "", "m"]), operation=st.sampled_from(["", "", "chat"]))  # fmt: skip
-    def limit(self, account, algorithm, counts, most, period, *, burst, model, operation):
-        self._limit(account, algorithm, counts, most, period, burst=burst, model=model, operation=operation)
+    @rule(limit=limits)
+    def limit(self, limit):
+        self._limit(limit)
 
-    def _limit(self, account, algorithm, counts, most, period, *, burst=None, model="", operation=""):
-        """Requests and open holds have lower limits, so that a run meets them."""
-        one = self.units_told.one if counts == "amount" else 1
+    def _limit(self, limit):
+        """Requests and open holds have lower limits, so that a run meets them; amounts are whole credits."""
+        account, algorithm, counts, most, period, burst, scope = limit
         few = counts == "requests" or algorithm == "concurrency"
-        most, burst = (1 + each % 9 if few and each else each for each in (most, burst))
-        burst = burst * one if burst and algorithm == "gcra" else None
-        scope = {"model": model, "operation": operation}
+        most, burst = (1 + each % 5 if few and each is not None else each for each in (most, burst))
+        one = self.units_told.one if counts == "amount" and algorithm != "concurrency" else 1
         self._end_uncounted(account, algorithm, counts, period, **scope)
         self.do("set_limit", account=account, algorithm=algorithm, counts=counts, limit=most * one, period=period,
-                burst=burst, **scope)  # fmt: skip
+                burst=burst * one if burst and algorithm == "gcra" else None, **scope)  # fmt: skip
 
     def _end_uncounted(self, account, algorithm, counts, period, *, model, operation):
         # EXCLUSION 4: a limit keeps no list of the holds that it took from; those made before it would be corrected.
@@ -39,7 +36,7 @@ class LimitRules:
             if hold.state == "open" and account in levels_of(owner) and sees:
                 self.do("release", account=owner, hold_id=hold_id)
 
-    @rule(account=accounts, pick=st.integers(0, 40))
+    @rule(account=limited_accounts, pick=st.integers(0, 40))
     def unlimit(self, account, pick):
         """Removes one that is there, or says that it is not."""
         algorithm, identity = "gcra", ("requests", 60_000, "", "")
@@ -52,8 +49,8 @@ class LimitRules:
         self.do("remove_limit", account=account, algorithm=algorithm, counts=counts, period=period, model=model,
                 operation=operation)  # fmt: skip
 
-    @rule(account=accounts, amount=amounts, mode=modes, step=trickles, tokens=tokens, times=st.integers(1, 5),
-          holds=st.booleans())  # fmt: skip
+    @rule(account=limited_accounts, amount=st.one_of(st.integers(1, 4), amounts), mode=modes, step=trickles,
+          tokens=tokens, times=st.integers(2, 6), holds=st.booleans())  # fmt: skip
     def trickle(self, account, amount, mode, *, step, tokens, times, holds):
         """Asks, lets a little time pass - as much as a refusal says, or a little less - and asks again."""
         for turn in range(1 + times):
@@ -70,3 +67,24 @@ class LimitRules:
                 # Holds would expire and caps roll on the way to a moment that is far away.
                 wait = min(max(waits, default=1_000), 4 * 3_600_000)
                 self.move(max(1, wait + int(step[-2:])) if isinstance(step, str) else step)
+
+    @rule(account=limited_accounts, holder=accounts, most=st.integers(0, 2), ttl=st.sampled_from([1_000, 600_000]),
+          then=st.sampled_from(["settle", "release", "deduct", "succeed", "expire", "resolve"]))  # fmt: skip
+    def crowd(self, account, holder, most, ttl, then):
+        """As many holds as may be open and one more; one ends, and one more is asked for."""
+        scope = {"model": "", "operation": ""}
+        self._limit((account, "concurrency", "requests", most, 0, None, scope))
+        holder = holder if account in levels_of(holder) else account
+        before = set(self.model.holds)
+        for _ in range(most + 2):
+            self._reserve(holder, 1, ttl=ttl, mode=("postpaid", 0))
+        made = [at for at in self.model.holds if at not in before]
+        if made and then == "expire":
+            self.move(ttl)
+        elif made and then == "succeed":
+            self._charge(then, made[0], 1, next_amount=1)
+        elif made and then == "resolve":
+            self.do(then, account=holder, key=made[0][1], operation="settle")
+        elif made:
+            self.do(then, account=holder, hold_id=made[0][1], **({} if then == "release" else {"asked": 1}))
+        self._reserve(holder, 1, mode=("postpaid", 0))
