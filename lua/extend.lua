@@ -65,8 +65,8 @@ else
     local packed_label = struct.unpack('<Bc0', record, hold_flags >= HAS_FLOOR and hold_terms_at + 7 or hold_terms_at)
     --- @inline lib/label_parts
     --- @inline lib/rates
-    code, told = rate_code ~= OK and rate_code or code, rate_notes
-    limited = code == OK and rated or nil
+    --- @inline lib/take_rates
+    told = rate_notes
   end
   if code == OK then
     if ttl_ms > 0 and now_ms + ttl_ms > expires_ms then

@@ -43,9 +43,12 @@ if not record then
   local head, tail = string.sub(given, 1, LIMIT_HEAD_BYTES - 5), string.sub(given, LIMIT_BYTES + 1)
   local state = struct.pack('<i5i6i7', root[SEQUENCE], 0, 0)
   if found_limit and string.byte(found_limit) == given_kind then
-    state = string.sub(found_limit, LIMIT_HEAD_BYTES - 4, LIMIT_BYTES)
+    -- Until now the old rate counted.
+    local items, at = found_limit, 1
+    --- @inline lib/limit_state
+    state = struct.pack('<i5i6i7', since, last_ms, rate_used)
     if given_kind == SLIDING then
-      tail = string.sub(found_limit, LIMIT_BYTES + 1, LIMIT_BYTES + 7) .. string.sub(tail, 8)
+      tail = struct.pack('<i7', rate_previous) .. string.sub(tail, 8)
     end
   elseif given_kind == CONCURRENT then
     --- @include lib/holds_below

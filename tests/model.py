@@ -2,7 +2,8 @@
 
 Written from SPEC, not from the scripts. It keeps history instead of counters (``model_state``) and sums it anew for
 each answer; amounts are integer units, times milliseconds. Operations answer a dict whose keys are the attributes of
-the library's result. This file has the operations of the seed, ``model_work`` the others.
+the library's result. This file has the operations of the seed, ``model_work`` the others, ``model_limits`` what rate
+and concurrency limits do.
 
 Rules:
 - Balance = grants - charges (SPEC 1). Whatever would lead a balance or a total beyond 2^53-1 units is
@@ -14,8 +15,8 @@ Rules:
   or what a hold was admitted for, is never refused, however low a limit was set since (SPEC 3).
 - A cap of one model sees charges of it - the model given at settle, else the hold's - and holds admitted for it; a
   hold of another model has no admitted part there (SPEC 4).
-- ``reserve_credits`` is neither gated nor admitted, it names the caps that would refuse. ``deduct_credits`` charges the
-  exact amount, or frees the hold and remembers its refusal (SPEC 3).
+- ``reserve_credits`` is neither gated by caps nor admitted against them, it names those that would refuse.
+  ``deduct_credits`` charges the exact amount, or frees the hold and remembers its refusal (SPEC 3).
 - Floor: strict ``min_balance``, overdraft its floor, postpaid none. ``settle`` charges min(asked, own amount + free),
   in strict also at most own admitted part + least room of the deny caps; free and room are never below 0 (SPEC 5).
 - A hold is over when expires_at <= now; it may then only be released, or settled late without a part of its own.
@@ -30,28 +31,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_state import MAX, Cap, Hold, Notice, Outcome, State, levels_of, period_of
+from model_limits import Ask, LimitState
+from model_state import MAX, Cap, Hold, Notice, Outcome, levels_of, period_of
 
 FRESH = {"idempotent": False, "key_reused": False}
 CANCELLED = {"error_code": "cancelled"}
 
 
-class SeedModel(State):
+class SeedModel(LimitState):
     """The operations that the seed names, with every cap and mode."""
 
     def _gate(
-        self, account: str, amount: int, floor: int, *, binds: bool, model: str, hold: Hold | None = None
-    ) -> Outcome:
-        """Why an amount is refused, and by which caps; an own hold's parts are spendable."""
+        self, account: str, amount: int, floor: int, *, binds: bool, model: str, hold: Hold | None = None,
+        ask: Ask | None = None,
+    ) -> Outcome:  # fmt: skip
+        """Why an amount is refused, by which caps and limits; an own hold's parts are spendable."""
 
         def refuses(each: Notice) -> bool:
             return each.action == "deny" and amount - self.own_part(each, hold) > max(0, each.free)
 
         caps = tuple(each.told() for each in self.notices(account, model, by_level=False) if refuses(each))
-        if caps and binds:
-            return {"error_code": "cap_reached", "caps": caps}
+        limited, limits = self.limit_gate(account, ask) if ask else (None, ())
+        told = {"caps": caps, "limits": limits}
+        if limited or (caps and binds):
+            return {"error_code": limited or "cap_reached", **told}
         enough = amount <= (hold.amount if hold else 0) + self.free(account, floor)
-        return {"error_code": None if enough else "insufficient_credits", "caps": caps}
+        return {"error_code": None if enough else "insufficient_credits", **told}
 
     def grant(self, account: str, amount: int, kind: str, key: str | None) -> Outcome:
         """``add_credits``."""
@@ -85,13 +90,14 @@ class SeedModel(State):
 
     def reserve(
         self, account: str, key: str, *, amount: int, ttl_ms: int, mode: str, floor: int, admit: bool,
-        model: str = "", over_cap: str = "clamp",
+        model: str = "", over_cap: str = "clamp", operation: str = "usage", tokens: int = 0,
     ) -> Outcome:  # fmt: skip
         """``reserve``, or without ``admit`` ``reserve_credits``."""
         if ("h", account, key) in self.cancelled:
             return self._refused_hold(account, amount, "cancelled")
         if hold := self.holds.get((account, key)):
-            reused = hold.made["amount"] != amount or (hold.state == "open" and hold.label != (model, mode))
+            label = (model, mode, operation)
+            reused = hold.made["amount"] != amount or (hold.state == "open" and hold.label != label)
             return {**hold.made, "expires_at": hold.expires, "idempotent": True, "key_reused": reused}
         floor = -MAX if mode == "postpaid" else floor
         decided: Outcome
@@ -100,28 +106,32 @@ class SeedModel(State):
             return self._refused_hold(account, amount, code)
         if not self.exact(account, held=amount):
             return self._refused_hold(account, amount, "invalid_amount")
-        decided = self._gate(account, amount, floor, binds=admit, model=model)
+        ask = Ask("hold", amount, tokens, model, operation)
+        decided = self._gate(account, amount, floor, binds=admit, model=model, ask=ask)
         if decided["error_code"]:
-            return self._refused_hold(account, amount, decided["error_code"], decided["caps"])
+            return self._refused_hold(account, amount, **decided)
         strict = mode == "strict" and over_cap == "clamp"
-        hold = Hold(account, amount, floor, strict, admit, self.now + ttl_ms, self.travelled, {}, model, (model, mode))
-        return self._open(key, hold, decided["caps"])
+        terms = (floor, strict, admit, self.now + ttl_ms, self.travelled, {}, model, (model, mode, operation))
+        return self._open(key, Hold(account, amount, *terms, operation=operation, tokens=tokens), decided["caps"], ask)
 
     def _refused_hold(
-        self, account: str, amount: int, code: str, caps: tuple[Any, ...] = (), *, unread: bool = False
-    ) -> Outcome:
+        self, account: str, amount: int, error_code: str, caps: tuple[Any, ...] = (), limits: tuple[Any, ...] = (), *,
+        unread: bool = False,
+    ) -> Outcome:  # fmt: skip
         balance, held = self.balance(account), self.held(account)
         told = {} if unread else {"balance": balance, "reserved_total": held, "available": balance - held}
-        return {"error_code": code, "caps": caps, "hold_id": "", "amount": amount, **told, "expires_at": None, **FRESH}
+        told |= {"hold_id": "", "amount": amount, "expires_at": None}
+        return {"error_code": error_code, "caps": caps, "limits": limits, **told, **FRESH}
 
-    def _open(self, key: str, hold: Hold, caps: tuple[Any, ...]) -> Outcome:
+    def _open(self, key: str, hold: Hold, caps: tuple[Any, ...], ask: Ask) -> Outcome:
         self.holds[hold.account, key] = hold
         balance, held = self.balance(hold.account), self.held(hold.account)
         hold.made = {
             "error_code": None, "caps": caps, "hold_id": key, "amount": hold.amount, "balance": balance,
-            "reserved_total": held, "available": balance - held, "expires_at": hold.expires, **FRESH,
+            "reserved_total": held, "available": balance - held, "expires_at": hold.expires, "limits": (), **FRESH,
         }  # fmt: skip
-        return hold.made
+        hold.begun = self.now
+        return {**hold.made, "limits": self.take(hold.account, ask, hold)}
 
     def _answer(self, account: str, code: str | None, charged: int, asked: int, caps: tuple[Any, ...]) -> Outcome:
         balance = self.balance(account)
@@ -156,7 +166,10 @@ class SeedModel(State):
         caps = self._spend(hold.account, charged, model)
         return self._end(hold, "settled", asked, self._answer(hold.account, None, charged, asked, caps), by)
 
-    def settle(self, account: str, hold_id: str, asked: int, *, model: str = "", late: str = "reject") -> Outcome:
+    def settle(
+        self, account: str, hold_id: str, asked: int, *, model: str = "", late: str = "reject",
+        tokens: int | None = None,
+    ) -> Outcome:  # fmt: skip
         """Never refused because of caps or balance."""
         hold = self.holds.get((account, hold_id))
         if not hold or hold.state not in ("open", "expired") or (hold.state == "expired" and late == "reject"):
@@ -168,6 +181,8 @@ class SeedModel(State):
             charged = min(charged, self.bound(account, used, own))
         if not self.exact(account, charged=charged):
             return self._answer(account, "invalid_amount", 0, 0, ())
+        if own:
+            self.correct(hold, asked, tokens)
         return self._charge(hold, asked, charged, used, "settle")
 
     def deduct(self, account: str, hold_id: str, asked: int) -> Outcome:
@@ -178,6 +193,7 @@ class SeedModel(State):
         decided: Outcome = {"error_code": "invalid_amount", "caps": ()}
         if self.exact(account, charged=asked):
             decided = self._gate(account, asked, hold.floor, binds=True, model=hold.model, hold=hold)
+        self.correct(hold, 0 if decided["error_code"] else asked, 0 if decided["error_code"] else None)
         if decided["error_code"] is None:
             return self._charge(hold, asked, asked, hold.model, "deduct_credits")
         return self._end(hold, "refused", asked, self._answer(account, decided["error_code"], 0, 0, decided["caps"]))
@@ -186,6 +202,8 @@ class SeedModel(State):
         """Never an error."""
         hold = self.holds.get((account, hold_id))
         if hold and hold.state in ("open", "expired"):
+            if hold.state == "open":
+                self.correct(hold, 0, 0)
             hold.state, hold.ended_by, hold.written = "released", "release", self.travelled
             return {"released": True, "reason": "released"}
         reasons = {"settled": "already_settled"}

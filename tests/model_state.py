@@ -67,6 +67,10 @@ class Hold:
     asked: int = 0
     ended: Outcome = field(default_factory=dict)
     ended_by: str = ""
+    operation: str = "usage"
+    tokens: int = 0
+    begun: int = 0  # when it was admitted
+    took: list[Any] = field(default_factory=list)  # the limits that looked at it then
 
     @property
     def admitted(self) -> int:

@@ -64,9 +64,10 @@ else
         --- @inline lib/label_parts
         local tokens = label_tokens
         --- @inline lib/rates
-        code, told = rate_code ~= OK and rate_code or code, rate_notes
+        --- @inline lib/take_rates
+        told = rate_notes
         if code == OK then
-          limited, label = rated, label .. struct.pack('<i5i6', root[SEQUENCE] + 1, now_ms)
+          label = label .. struct.pack('<i5i6', root[SEQUENCE] + 1, now_ms)
         end
       end
     end

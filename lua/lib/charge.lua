@@ -47,8 +47,8 @@ else
       --- @inline lib/label_parts
       local tokens = label_tokens
       --- @inline lib/rates
-      code, told = rate_code ~= OK and rate_code or code, rate_notes
-      limited = code == OK and rated or nil
+      --- @inline lib/take_rates
+      told = rate_notes
     end
     if code == OK then
       charged = amount

@@ -29,28 +29,33 @@ do
         if more ~= 0 then
           local most = MAX_UNITS
           if rate_kind == GCRA then
-            more = more * period_ms
             if more < 0 then
-              -- What has drained since the admission is not given back.
-              more = more + (now_ms > admitted_ms and now_ms - admitted_ms or 0) * rate_limit
-              more = more < 0 and more or 0
+              -- Given back is what is left of the estimate, at most the difference.
+              local estimate = what % 4 == COUNTS_AMOUNT and estimated_amount or label_tokens
+              local left = last_ms < admitted_ms and 0 or estimate * period_ms - (last_ms - admitted_ms) * rate_limit
+              left = left > 0 and left or 0
+              more = left < -more * period_ms and -left or more * period_ms
+            else
+              more = more * period_ms
             end
           elseif rate_kind == SLIDING then
             most = MAX_UNITS / period_ms - MAX_UNITS / period_ms % 1
-            if more < 0 and admitted_ms < last_ms then
-              if admitted_ms >= last_ms - period_ms then
+            if more < 0 and (admitted_ms < last_ms or admitted_ms >= last_ms + period_ms) then
+              if admitted_ms >= last_ms - period_ms and admitted_ms < last_ms then
                 rate_previous = rate_previous + more > 0 and rate_previous + more or 0
               end
               more = 0
             end
-          elseif rate_kind == FIXED and more < 0 and admitted_ms < last_ms then
+          elseif rate_kind == FIXED and more < 0 and (admitted_ms < last_ms or admitted_ms >= last_ms + period_ms) then
             more = 0
           end
           rate_used = rate_used + more
           rate_used = rate_used < 0 and 0 or rate_used > most and most or rate_used
+          --- @inline lib/limit_pack
+          after = after .. packed_limit
+        else
+          after = after .. string.sub(items, at, next_at - 1)
         end
-        --- @inline lib/limit_pack
-        after = after .. packed_limit
         at = next_at
       end
       limited = limited or {}

@@ -1,7 +1,7 @@
 -- rates (inline): asks every rate and concurrency limit of every level, and prepares what they become once the whole is
 -- admitted; it writes nothing. Where an account has none, it is not run.
--- Reads limits, limited, label_operation, label_model, requests (1; 0 for what continues an admission), amount, tokens,
--- opens (1 when a hold is made). Sets rate_code (OK, or of what refused), rate_notes, rated (path -> packed limits) and,
+-- Reads limits, limited, label_operation, label_model, requests (1; 0 for what continues an admission: it is no request
+-- and has no tokens), amount, tokens, opens (1 when a hold is made, 2 when it takes the place of one). Sets rate_code (OK, or of what refused), rate_notes, rated (path -> packed limits) and,
 -- of the limit it looks at, rate_used and packed_limit.
 --- @include lib/codes
 --- @include lib/limit
@@ -14,15 +14,17 @@ for i = 1, #levels do
     local at, after = 1, ''
     while at <= #items do
       --- @inline lib/limit_state
-      local applies = (rate_operation == '' or rate_operation == label_operation)
-        and (rate_model == '' or rate_model == label_model)
-      if applies then
-        local cost = requests
+      local cost = nil -- stays nil where this is none of the limit's business
+      if (rate_operation == '' or rate_operation == label_operation) and (rate_model == '' or rate_model == label_model) then
         if rate_kind == CONCURRENT then
-          cost = opens
-        elseif what % 4 ~= COUNTS_REQUESTS then
-          cost = what % 4 == COUNTS_AMOUNT and amount or tokens
+          cost = opens > 0 and 1 or nil
+        elseif what % 4 == COUNTS_AMOUNT then
+          cost = amount
+        elseif requests > 0 then
+          cost = what % 4 == COUNTS_REQUESTS and requests or tokens
         end
+      end
+      if cost then
         local refuses = false
         if cost > 0 then
           if rate_kind == GCRA then
@@ -32,11 +34,13 @@ for i = 1, #levels do
             local weighted = rate_previous * (part_ms < period_ms and part_ms or period_ms) / period_ms
             refuses = weighted - weighted % 1 + rate_used + cost > rate_limit
           else
-            refuses = rate_used + cost > rate_limit
+            refuses = rate_used + cost > rate_limit and not (rate_kind == CONCURRENT and opens == 2)
           end
         end
         --- @inline lib/limit_pack
-        rate_notes = rate_notes .. struct.pack('<BBi7', i, refuses and 1 or 0, cost) .. packed_limit
+        if not (rate_kind == CONCURRENT and opens == 2) then
+          rate_notes = rate_notes .. struct.pack('<BBi7', i, refuses and 1 or 0, cost) .. packed_limit
+        end
         if refuses then
           if rate_kind == CONCURRENT or rate_code == OK then
             rate_code = rate_kind == CONCURRENT and CONCURRENCY_LIMIT or RATE_LIMITED

@@ -44,13 +44,14 @@ do
     else
       --- @inline lib/gate
       if limits then
-        local packed_label, requests, opens, tokens = label, 0, 1, 0
+        local packed_label, requests, opens, tokens = label, 0, hold_state == OPEN and 2 or 1, 0
         --- @inline lib/label_parts
         --- @inline lib/rates
-        code, told = rate_code ~= OK and rate_code or code, rate_notes
+        --- @inline lib/take_rates
+        told = rate_notes
         label = string.sub(label, 1, #label - label_rest)
         if code == OK then
-          limited, label = rated, label .. struct.pack('<i5i6', root[SEQUENCE] + 1, now_ms)
+          label = label .. struct.pack('<i5i6', root[SEQUENCE] + 1, now_ms)
         end
       end
     end

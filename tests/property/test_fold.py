@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-from ducto_redis import MemoryStore, SpendCap
+from ducto_redis import ConcurrencyLimit, MemoryStore, RateLimit, SpendCap
 from ducto_redis.core.entries import Kind, read_entry
 from ducto_redis.core.fold import LedgerBroken, fold
+from ducto_redis.core.fold_limits import defined
 from ducto_redis.core.fold_nodes import NOTHING_APART, read_apart
 from ducto_redis.core.packed import int_at, read_caps, read_node, read_timed
 from ducto_redis.core.scripts import INJECTED_CLOCK
@@ -35,6 +36,20 @@ def cap(store, user, draw):
         store.set_spend_cap(SpendCap(user_id=user, limit=draw.randint(0, 900), timezone=zone, **chosen))
     else:
         store.remove_spend_cap(user, period, model)
+
+
+def limit(store, user, draw):
+    names = {"model": draw.choice([None, "m"]), "operation_type": draw.choice([None, "usage"])}
+    if draw.random() < 0.5:
+        store.set_concurrency_limit(user, ConcurrencyLimit(draw.randint(3, 40), **names))
+        return
+    chosen = RateLimit(
+        f"{draw.randint(20, 900)}/{draw.choice(['min', 'day'])}", counts=draw.choice(["requests", "amount", "tokens"]),
+        algorithm=draw.choice(["gcra", "fixed", "sliding"]), **names,
+    )  # fmt: skip
+    store.set_rate_limit(user, chosen)
+    if draw.random() < 0.3:
+        store.remove_rate_limit(user, chosen)
 
 
 def hold(store, user, draw, holds):
@@ -77,6 +92,7 @@ def drive(store, clock, draw):
         return draw.choice([
             lambda: give(store, user, draw),
             lambda: cap(store, user, draw),
+            lambda: limit(store, user, draw) if draw.random() < 0.5 else None,
             *[lambda: hold(store, user, draw, holds)] * 3,
             *[lambda: settle(store, at, draw, holds)] * 3,
             lambda: store.release(*at),
@@ -117,6 +133,8 @@ def assert_state(client, namespace, states):
         assert {path: [plain(cap) for cap in items] for path, items in timed.items()} == {
             path: [plain(cap) for cap in items] for path, items in state.timed.items()
         }
+        limits = {name[1:]: defined(data) for name, data in stored.items() if name[0] == "l" and data}
+        assert limits == state.limits
         apart = {name[1:]: read_apart(data) for name, data in stored.items() if name[0] == "b"}
         assert {path: kept for path, kept in apart.items() if kept != NOTHING_APART} == state.apart
         assert {name[1:]: int_at(data, 0) for name, data in stored.items() if name[0] == "g"} == state.purchased

@@ -74,7 +74,7 @@ names = st.text(max_size=12)
 numbers = st.integers(0, MAX)
 items = st.builds(
     LimitItem, st.integers(10, 13), st.integers(0, 2), st.integers(1, MAX), st.integers(0, 366 * 86_400_000),
-    st.integers(0, 2**47 - 1), numbers, numbers, numbers, names, names,
+    st.integers(0, 2**47 - 1), numbers, numbers, numbers, names, names, st.integers(0, 2**39 - 1),
 ).map(lambda item: item if item.kind == 12 else item._replace(previous=0))  # fmt: skip
 
 
