@@ -36,6 +36,7 @@ class CapNotice(BaseModel):
         first: Whether this very charge crossed the limit.
         over_cap: Whether a deny cap was passed by a hold admitted before it was lowered.
         reset_after: Of a cap that refused: seconds until its period ends; None for "total".
+        refused: Whether it refused the amount.
         retry_after: Of a cap that refused: likewise, when the amount fits the next period; else None.
     """
 
@@ -51,6 +52,7 @@ class CapNotice(BaseModel):
     counted_since: datetime | None = None
     first: bool = False
     over_cap: bool = False
+    refused: bool = False
     reset_after: float | None = None
     retry_after: float | None = None
 
@@ -125,7 +127,7 @@ class Decision(BaseModel):
         if self.error_code is None:
             return min(self.limits, key=lambda limit: limit.left, default=None)
         if self.error_code == Code.CAP_REACHED.text:
-            return max(self.caps, key=_wait, default=None)
+            return max((cap for cap in self.caps if cap.refused), key=_wait, default=None)
         return max(self.refusing, key=_wait, default=None)
 
     @property

@@ -80,6 +80,7 @@ class CreditManager(ManagedWork):
         over_cap: OverCap | None = None,
         metadata: Metadata = None,
         tokens: int = 0,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> HoldResult:
         """Sets credits aside before the work: the admission gate, all or nothing. See ``RedisStore.reserve``.
@@ -103,6 +104,7 @@ class CreditManager(ManagedWork):
                 over_cap=over_cap,
                 metadata=metadata,
                 tokens=tokens,
+                dry_run=dry_run,
                 idempotency_key=idempotency_key,
             )
         )

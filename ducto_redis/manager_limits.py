@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ducto_redis.manager_base import ManagerBase
-from ducto_redis.models import LimitListResult, LimitResult
+from ducto_redis.models import BillingMode, ExplainResult, LimitListResult, LimitResult
+from ducto_redis.money import Amount
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
 
 
@@ -41,3 +42,27 @@ class ManagedLimits(ManagerBase):
             AccountUnknownError: There is no such account.
         """
         return self._done(self.store.list_concurrency_limits(user_id))
+
+    def explain(
+        self,
+        user_id: str,
+        amount: Amount,
+        operation_type: str = "usage",
+        *,
+        model: str | None = None,
+        billing_mode: BillingMode = "strict",
+        min_balance: Amount = 0,
+        overdraft_floor: Amount | None = None,
+        tokens: int = 0,
+    ) -> ExplainResult:
+        """What ``reserve`` would decide now, and why; a refusal is told, never raised. See ``RedisStore.explain``."""
+        return self.store.explain(
+            user_id,
+            amount,
+            operation_type,
+            model=model,
+            billing_mode=billing_mode,
+            min_balance=min_balance,
+            overdraft_floor=overdraft_floor,
+            tokens=tokens,
+        )

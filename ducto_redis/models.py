@@ -165,6 +165,22 @@ class HoldResult(Decision, Result):
         return self.hold_id
 
 
+class ExplainResult(Decision, Result):
+    """What would be decided now, and why; nothing was taken. ``caps`` and ``limits`` are all that would be looked at.
+
+    Attributes:
+        amount: Credits that were asked about.
+        balance: The balance.
+        reserved: What open holds reserve of it.
+        available: What is left to hold.
+    """
+
+    amount: Decimal = Decimal(0)
+    balance: Decimal = Decimal(0)
+    reserved: Decimal = Decimal(0)
+    available: Decimal = Decimal(0)
+
+
 class DeductionResult(Decision, Result):
     """A charge, or why there was none; ``Decision`` says what rate limits had to do with it.
 

@@ -149,6 +149,7 @@ class RedisStore(WorkOperations):
         over_cap: OverCap | None = None,
         metadata: Metadata = None,
         tokens: int = 0,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> HoldResult:
         """Sets credits aside before the work: the admission gate, all or nothing (SPEC 3 and 5).
@@ -165,6 +166,7 @@ class RedisStore(WorkOperations):
             over_cap: What settling more than the hold does at deny caps in strict; None takes the store's setting.
             metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
             tokens: The estimate, for limits that count tokens.
+            dry_run: Only asks: decided alike, but nothing is taken and ``hold_id`` stays empty.
             idempotency_key: Becomes the hold's id; the same key makes one hold within 24 to 48 hours.
 
         Returns:
@@ -184,6 +186,7 @@ class RedisStore(WorkOperations):
             over_cap=over_cap or self._over_cap,
             metadata=metadata,
             tokens=tokens,
+            dry_run=dry_run,
             op_id=idempotency_key or new_id(),
             own_key=idempotency_key is not None,
         )

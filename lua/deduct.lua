@@ -4,7 +4,7 @@
   ARGV   1-3 common (lib/keys)
          4 field       'd<op id>[/<path>]'
          5 terms       packed: amount (i7, >= 0), floor (i7), flags (B: 2 strict, 4 look into the previous store
-                       too), label with its length (B): what the client packed of type, model and mode
+                       too, 16 only ask: nothing is taken, every cap is told), label with its length (B): what the client packed of type, model and mode
          6 metadata    for the ledger entry only
   Reply  {code, now_ms, repetition, balance, charged, asked, held_amount, transaction_id, notes}; balance after,
          held_amount 0

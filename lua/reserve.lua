@@ -5,7 +5,8 @@
          4 field       'h<hold id>[/<path>]', the hold's record
          5 terms       packed: amount (i7, >= 0), floor (i7) the payer's balance may not fall below, ttl_ms (i6, 1000 to
                        604800000), flags (B: 1 admit against caps, 2 strict, 4 look for a repetition in the previous
-                       store too, 8 strict for the balance only: settling may pass caps and says so), label with its
+                       store too, 8 strict for the balance only: settling may pass caps and says
+                       so, 16 only ask: nothing is taken and every cap is told), label with its
                        length (B): what the client packed of type, model and mode; opaque here
          6 metadata    for the ledger entry only
   Reply  {code, now_ms, repetition, balance, held, amount, expires_ms, notes}; balance and held after the hold

@@ -40,6 +40,7 @@ class AsyncManagedWork(AsyncManagedLimits):
         overdraft_floor: Amount | None = None,
         metadata: Metadata = None,
         tokens: int = 0,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> DeductionResult:
         """Charges at once, without a hold, what ``reserve`` would admit. See ``RedisStore.deduct``.
@@ -61,6 +62,7 @@ class AsyncManagedWork(AsyncManagedLimits):
                 overdraft_floor=overdraft_floor,
                 metadata=metadata,
                 tokens=tokens,
+                dry_run=dry_run,
                 idempotency_key=idempotency_key,
             )
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ducto_redis.aio.store_base import AsyncStoreBase
-from ducto_redis.core import limiting
+from ducto_redis.core import explaining, limiting
 from ducto_redis.ids import new_id
-from ducto_redis.models import LimitListResult, LimitResult
+from ducto_redis.models import BillingMode, ExplainResult, LimitListResult, LimitResult
+from ducto_redis.money import Amount
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
 
 
@@ -54,3 +55,34 @@ class AsyncLimitOperations(AsyncStoreBase):
     async def list_concurrency_limits(self, user_id: str) -> LimitListResult:
         """The account's own concurrency limits, in the order of their registration."""
         return await self._run(limiting.list_limits, user_id, concurrency=True)
+
+    async def explain(
+        self,
+        user_id: str,
+        amount: Amount,
+        operation_type: str = "usage",
+        *,
+        model: str | None = None,
+        billing_mode: BillingMode = "strict",
+        min_balance: Amount = 0,
+        overdraft_floor: Amount | None = None,
+        tokens: int = 0,
+    ) -> ExplainResult:
+        """What ``reserve`` would decide now, and why: every cap and limit of every level; takes nothing.
+
+        Returns:
+            ``error_code`` and ``message`` as ``reserve`` would answer; ``caps`` and ``limits`` with what is left of
+            each and whether it refuses; ``retry_after`` of the one that decides. The arguments are ``reserve``'s.
+        """
+        return await self._run(
+            explaining.explain,
+            user_id,
+            amount,
+            operation_type,
+            model=model,
+            billing_mode=billing_mode,
+            min_balance=min_balance,
+            overdraft_floor=overdraft_floor,
+            tokens=tokens,
+            op_id=new_id(),
+        )

@@ -43,6 +43,7 @@ class AsyncWorkOperations(AsyncLimitOperations):
         overdraft_floor: Amount | None = None,
         metadata: Metadata = None,
         tokens: int = 0,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> DeductionResult:
         """Charges at once, without a hold, what ``reserve`` would admit; all or nothing (SPEC 2).
@@ -57,6 +58,7 @@ class AsyncWorkOperations(AsyncLimitOperations):
             overdraft_floor: The balance, <= 0, that overdraft may reach.
             metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
             tokens: What was used, for limits that count tokens.
+            dry_run: Only asks: decided alike, but nothing is charged.
             idempotency_key: The same key on the same account charges once within 24 to 48 hours.
 
         Returns:
@@ -73,6 +75,7 @@ class AsyncWorkOperations(AsyncLimitOperations):
             overdraft_floor=overdraft_floor,
             metadata=metadata,
             tokens=tokens,
+            dry_run=dry_run,
             op_id=idempotency_key or new_id(),
             own_key=idempotency_key is not None,
         )

@@ -40,7 +40,7 @@ MAX_TYPE_BYTES: Final = models.MAX_TYPE_BYTES
 _MODES: Final[tuple[BillingMode, ...]] = ("strict", "overdraft", "postpaid")
 _OVER_CAP: Final[tuple[OverCap, ...]] = ("clamp", "record")
 _LATE: Final[tuple[LateSettlement, ...]] = ("reject", "bill")
-ADMIT, STRICT, DEEP, RECORD = 1, 2, 4, 8
+ADMIT, STRICT, DEEP, RECORD, DRY = 1, 2, 4, 8, 16
 _LOWEST: Final = -MAX_UNITS
 
 

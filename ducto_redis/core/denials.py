@@ -25,7 +25,7 @@ def why(decision: Decision, code: Code, *, asked: Decimal, balance: Decimal, hel
         held: What is reserved of it, where it is known.
     """
     if code is Code.CAP_REACHED:
-        return "; ".join(_cap_text(cap, asked) for cap in decision.caps)
+        return "; ".join(_cap_text(cap, asked) for cap in decision.caps if cap.refused)
     if code is Code.INSUFFICIENT_CREDITS:
         return _money_text(balance, held, asked)
     return "; ".join(_limit_text(limit) for limit in decision.refusing) if code in _LIMIT_EVENTS else ""

@@ -14,6 +14,7 @@ from ducto_redis.core.arguments import (
     ADMIT,
     DEEP,
     DEFAULT_TTL,
+    DRY,
     MAX_TYPE_BYTES,
     RECORD,
     STRICT,
@@ -32,6 +33,7 @@ from ducto_redis.core.arguments import (
     ttl_ms,
 )
 from ducto_redis.core.codec import CapReply, DeductionReply, GrantReply, HoldReply
+from ducto_redis.core.dry import DryReply
 from ducto_redis.core.hold_replies import ReleaseReply, SettleReply, successor_of
 from ducto_redis.core.keys import Account, op_field
 from ducto_redis.core.packed import ACTIONS, packed
@@ -95,8 +97,7 @@ def add_credits(
     return Call("add_credits", account.keys, args, GrantReply(scale, type), user_id, op_id)
 
 
-@answers(HoldResult)
-def reserve(
+def build_reserve(
     space: Space,
     user_id: str,
     amount: Amount,
@@ -111,6 +112,7 @@ def reserve(
     metadata: Metadata = None,
     tokens: int = 0,
     admit: bool = True,
+    dry_run: bool = False,
     op_id: str,
     own_key: bool,
 ) -> Call[HoldResult]:
@@ -121,12 +123,15 @@ def reserve(
     floor = floor_units(scale.precision, billing_mode, min_balance, overdraft_floor)
     label = label_of(operation_type, model, billing_mode, tokens)
     flags = (ADMIT if admit else 0) | (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0)
-    flags |= RECORD if passes_caps(over_cap) else 0
+    flags |= (RECORD if passes_caps(over_cap) else 0) | (DRY if dry_run else 0)
     field = op_field("h", op_id, account)
     terms = packed(units) + packed(floor) + packed(ttl_ms(ttl), 6) + bytes([flags, len(label)]) + label
     args = (*common(space, account), field, terms, metadata_json(metadata))
     parse = HoldReply(scale, op_id, operation_type, billing_mode)
-    return Call("reserve", account.keys, args, parse, user_id, op_id)
+    return Call("reserve", account.keys, args, DryReply(parse) if dry_run else parse, user_id, op_id)
+
+
+reserve = answers(HoldResult)(build_reserve)
 
 
 @answers(DeductionResult)
@@ -142,6 +147,7 @@ def deduct(
     overdraft_floor: Amount | None = None,
     metadata: Metadata = None,
     tokens: int = 0,
+    dry_run: bool = False,
     op_id: str,
     own_key: bool,
 ) -> Call[DeductionResult]:
@@ -151,12 +157,12 @@ def deduct(
     units = to_units(amount, precision, lift=True)
     floor = floor_units(precision, billing_mode, min_balance, overdraft_floor)
     label = label_of(operation_type, model, billing_mode, tokens)
-    flags = (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0)
+    flags = (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0) | (DRY if dry_run else 0)
     terms = units.to_bytes(7, "little") + floor.to_bytes(7, "little", signed=True) + bytes((flags, len(label))) + label
     detail = b"" if metadata is None else metadata_json(metadata)
     args = (generation, account.name, account.path, op_field("d", op_id, account), terms, detail)
     parse = DeductionReply(Scale(precision, account), "", False)
-    return Call("deduct", account.keys, args, parse, user_id, op_id)
+    return Call("deduct", account.keys, args, DryReply(parse) if dry_run else parse, user_id, op_id)
 
 
 def _settle_options(

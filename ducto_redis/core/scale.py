@@ -61,6 +61,7 @@ class Scale(NamedTuple):
             counted_since=moment(note.since_ms) if note.since_ms else None,
             first=bool(note.flags & NOTE_FIRST),
             over_cap=bool(note.flags & NOTE_OVER),
+            refused=bool(note.flags & NOTE_REFUSED),
         )
         if asked is not None and note.flags & NOTE_REFUSED and end_ms is not None:
             notice.reset_after = max(end_ms - now_ms, 0) / 1000

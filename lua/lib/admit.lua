@@ -7,7 +7,7 @@
 --- @include lib/root
 --- @include lib/record
 local amount, floor, ttl_ms, flags, label = struct.unpack('<i7i7i6BBc0', terms)
-local admit, strict, deep = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4
+local admit, strict, deep, dry = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4, flags % 32 >= 16
 local reply
 --- @include lib/load
 if amount < 0 or amount > MAX_UNITS or floor < -MAX_UNITS or floor > MAX_UNITS then
@@ -64,8 +64,12 @@ else
         --- @inline lib/label_parts
         local tokens = label_tokens
         --- @inline lib/rates
-        --- @inline lib/take_rates
         told = rate_notes
+        if dry then
+          code = rate_code ~= OK and rate_code or code
+        else
+          --- @inline lib/take_rates
+        end
         if code == OK then
           label = label .. struct.pack('<i5i6', root[SEQUENCE] + 1, now_ms)
         end
@@ -73,8 +77,11 @@ else
     end
   end
 
-  if code == OK and not record then
-    strict = strict and flags < 8
+  if dry and not record and payer then
+    --- @inline lib/tell_caps
+    expires_ms = code == OK and now_ms + ttl_ms or 0
+  elseif code == OK and not record then
+    strict = strict and flags % 16 < 8
     local opened_reference = reference
     --- @inline lib/open_hold
     held, expires_ms = payer[HELD], opened_expires_ms

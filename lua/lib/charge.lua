@@ -8,7 +8,7 @@
 --- @include lib/record
 --- @include lib/ledger
 local amount, floor, flags, label = struct.unpack('<i7i7BBc0', terms)
-local strict, deep, reply = flags % 4 >= 2, flags >= 4, nil
+local strict, deep, dry, reply = flags % 4 >= 2, flags % 8 >= 4, flags % 32 >= 16, nil
 --- @include lib/load
 if amount < 0 or amount > MAX_UNITS or floor < -MAX_UNITS or floor > MAX_UNITS then
   code = INVALID_AMOUNT
@@ -47,10 +47,17 @@ else
       --- @inline lib/label_parts
       local tokens = label_tokens
       --- @inline lib/rates
-      --- @inline lib/take_rates
       told = rate_notes
+      if dry then
+        code = rate_code ~= OK and rate_code or code
+      else
+        --- @inline lib/take_rates
+      end
     end
-    if code == OK then
+    if dry then
+      charged = code == OK and amount or 0
+      --- @inline lib/tell_caps
+    elseif code == OK then
       charged = amount
       --- @include lib/spend
       root[SEQUENCE] = root[SEQUENCE] + 1
