@@ -11,6 +11,7 @@ from ducto_redis import CreditError, MemoryStore, RedisStore, __version__
 from ducto_redis.cli.accounts import balance, holds, top_up
 from ducto_redis.cli.caps import caps
 from ducto_redis.cli.demo import tell
+from ducto_redis.cli.explaining import explain
 from ducto_redis.cli.replaying import replay
 from ducto_redis.cli.verifying import verify
 
@@ -40,6 +41,7 @@ app.command()(replay)
 app.command()(verify)
 app.command()(balance)
 app.command()(holds)
+app.command()(explain)
 app.command("top-up")(top_up)
 app.add_typer(caps, name="caps")
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from ducto_redis import RedisStore, SpendCap
+from ducto_redis import RateLimit, RedisStore, SpendCap
 from ducto_redis.cli.app import app
 
 
@@ -156,3 +156,20 @@ def test_every_command_has_help_with_an_example():
         assert result.exit_code == 0
         assert "Example" in result.output
         assert f"ducto-redis {words[0]}" in result.output
+
+
+def test_explain_says_what_would_be_decided(run):
+    """A table and JSON of every cap and limit; exit code 1 for a refusal, 2 for bad input; nothing is taken."""
+    run.store.add_credits("team/alice", 50)
+    run.store.set_spend_cap(SpendCap(user_id="team", limit=20))
+    run.store.set_rate_limit("team/alice", RateLimit("100/minute", counts="tokens"))
+    seen = told(run("explain", "team/alice", "5", "--tokens", "60", "--json"))
+    assert (seen["allowed"], [cap["cap_type"] for cap in seen["caps"]]) == (True, ["daily"])
+    assert [limit["remaining"] for limit in seen["limits"]] == [100]
+    seen = told(run("explain", "team/alice", "21", "--json", code=1))
+    assert (seen["reason"], seen["scope"], seen["caps"][0]["refused"]) == ("cap_reached", "team", True)
+    table = run("explain", "team/alice", "5", "--tokens", "101", code=1).output
+    assert "rate_limited: 100 tokens/minute" in table
+    assert "refuses" in table
+    assert "invalid_amount" in run("explain", "team/alice", "much", code=2).stderr
+    assert run.store.get_available("team/alice").reserved == 0
