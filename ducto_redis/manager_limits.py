@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from ducto_redis.manager_base import ManagerBase
-from ducto_redis.models import BillingMode, ExplainResult, LimitListResult, LimitResult
+from ducto_redis.models import BillingMode
 from ducto_redis.money import Amount
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
+from ducto_redis.work_models import ExplainResult, LimitListResult, LimitResult, PayerResult
 
 
 class ManagedLimits(ManagerBase):
     """Part of ``CreditManager``."""
+
+    def set_payer(self, user_id: str, payer: str) -> PayerResult:
+        """Says whose credits an account spends. See ``RedisStore.set_payer``."""
+        return self._done(self.store.set_payer(user_id, payer))
 
     def set_rate_limit(self, user_id: str, limit: RateLimit) -> LimitResult:
         """Registers a rate limit. See ``RedisStore.set_rate_limit``."""

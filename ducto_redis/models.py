@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from ducto_redis.decisions import CapAction, CapNotice, Decision, LimitNotice
+from ducto_redis.decisions import CapAction, CapNotice, Decision
 from ducto_redis.events import CreditEvent
 from ducto_redis.money import Amount
 from ducto_redis.periods import CapType, zone_of
@@ -109,8 +109,9 @@ class BalanceResult(Result):
 
 
 class AvailableResult(Result):
-    """The balance, what open holds reserve of it, and what is left."""
+    """The balance, what open holds reserve of it, and what is left - of ``payer``, whose credits the account spends."""
 
+    payer: str = ""
     balance: Decimal = Decimal(0)
     reserved: Decimal = Decimal(0)
     available: Decimal = Decimal(0)
@@ -163,22 +164,6 @@ class HoldResult(Decision, Result):
     def lease_id(self) -> str:
         """The hold's id, as ducto 2 spells it."""
         return self.hold_id
-
-
-class ExplainResult(Decision, Result):
-    """What would be decided now, and why; nothing was taken. ``caps`` and ``limits`` are all that would be looked at.
-
-    Attributes:
-        amount: Credits that were asked about.
-        balance: The balance.
-        reserved: What open holds reserve of it.
-        available: What is left to hold.
-    """
-
-    amount: Decimal = Decimal(0)
-    balance: Decimal = Decimal(0)
-    reserved: Decimal = Decimal(0)
-    available: Decimal = Decimal(0)
 
 
 class DeductionResult(Decision, Result):
@@ -259,18 +244,6 @@ class CapCheckResult(Result):
     timezone: str = "UTC"
     scope: str = ""
     reset_at: datetime | None = None
-
-
-class LimitResult(Result):
-    """A rate or concurrency limit was set or removed. ``removed``: there was one."""
-
-    removed: bool = False
-
-
-class LimitListResult(Result):
-    """The rate or the concurrency limits of an account, each with its present use."""
-
-    limits: tuple[LimitNotice, ...] = ()
 
 
 class SetupResult(BaseModel):

@@ -1,17 +1,32 @@
-"""Rate and concurrency limits of the synchronous store; what they mean is in ``docs/limits.md``."""
+"""Limits and payers of the synchronous store, and what they would decide; see ``docs/limits.md``."""
 
 from __future__ import annotations
 
-from ducto_redis.core import explaining, limiting
+from ducto_redis.core import explaining, limiting, paying
 from ducto_redis.ids import new_id
-from ducto_redis.models import BillingMode, ExplainResult, LimitListResult, LimitResult
+from ducto_redis.models import BillingMode
 from ducto_redis.money import Amount
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
 from ducto_redis.store_base import StoreBase
+from ducto_redis.work_models import ExplainResult, LimitListResult, LimitResult, PayerResult
 
 
 class LimitOperations(StoreBase):
     """Part of ``RedisStore``."""
+
+    def set_payer(self, user_id: str, payer: str) -> PayerResult:
+        """Says whose credits an account spends: its own, or those of an account above it; open holds keep their payer.
+
+        Caps, rates and concurrency of every level decide all the same, and spend is counted at every level.
+
+        Args:
+            user_id: The account; opened when there is none.
+            payer: The account itself or an ancestor: for ``acme/search/alice`` also ``acme/search`` and ``acme``.
+
+        Raises:
+            InvalidArgumentError: It is none of them.
+        """
+        return self._run(paying.set_payer, user_id, payer, op_id=new_id())
 
     def set_rate_limit(self, user_id: str, limit: RateLimit) -> LimitResult:
         """Registers a rate limit: it decides on every admission of the account and of those below it, beside the caps.

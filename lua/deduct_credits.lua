@@ -29,6 +29,9 @@ end
 --- @include lib/find
 --- @include lib/found_hold
 local payer = nodes[PATH]
+if payer and payer_level > 0 then
+  payer = nodes[levels[payer_level]]
+end
 local notes, charged, answer = '', 0, nil
 if hold_state == SETTLED then
   --- @inline lib/answer_settled

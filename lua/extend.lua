@@ -38,6 +38,9 @@ end
 --- @include lib/found_hold
 --- @include lib/find_also
 local payer, notes, told, answer = nodes[PATH], '', '', nil
+if payer and payer_level > 0 then
+  payer = nodes[levels[payer_level]]
+end
 local total, expires_ms = hold_amount + amount, hold_expires_ms
 if also_record and string.byte(also_record) == TOMBSTONE then
   code = CANCELLED

@@ -44,6 +44,9 @@ end
 --- @include lib/find
 --- @include lib/found_hold
 local payer = nodes[PATH]
+if payer and payer_level > 0 then
+  payer = nodes[levels[payer_level]]
+end
 local notes, charged, answer = '', 0, nil
 local is_late = hold_state == EXPIRED or hold_is_due
 -- Records of expired holds from before the first release that bills late have no terms.

@@ -100,6 +100,9 @@ class Calls:
                        timezone=zone)  # fmt: skip
         return self.store.set_spend_cap(cap)
 
+    def set_payer(self, account, payer):
+        return self.store.set_payer(account, payer)
+
     def remove_cap(self, account, period, model=""):
         return self.store.remove_spend_cap(account, period, model or None)
 

@@ -193,7 +193,7 @@ class Engine:
 
     def read(self, path: str = "") -> Account:
         reply = self.run("read_account", path)
-        levels = reply[3:]
+        levels = reply[4:]
         assert len(levels) in (0, 4 * len(levels_of(path)))
         nodes = tuple(read_node(data) if data else None for data in levels[::4])
         timed = tuple(tuple(read_timed(data)) for data in levels[2::4])

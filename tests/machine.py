@@ -31,8 +31,8 @@ class Machine(*RULES, Comparison):
 
     @initialize(limits=st.lists(st.sampled_from([25, 60, 100, 250]), min_size=3, max_size=3), start=starts,
                 hourly=st.sampled_from([False, False, True]), zone=zones, precision=precisions,
-                limited=first_limits)  # fmt: skip
-    def begin(self, limits, start, hourly, zone, precision, limited):
+                limited=first_limits, paid=st.booleans())  # fmt: skip
+    def begin(self, limits, start, *, hourly, zone, precision, limited, paid):
         self.start(start, precision)
         self.hourly, self.reach_ms = hourly, 59 * 60_000 if hourly else self.reach_ms
         for account in ("acme/search/alice", "acme/search/bob", "u"):
@@ -46,6 +46,9 @@ class Machine(*RULES, Comparison):
             self.do("set_cap", account=account, period=period, action=action, limit=limit, model=model, zone=of_zone)
         for limit in limited:
             self._limit(limit)
+        if paid:
+            self.do("grant", account="acme", amount=100, kind="seed", key=None)
+            self.do("set_payer", account="acme/search/bob", payer="acme")
         self._reserve("acme/search/alice", 10, ttl=7 * DAY_MS, model="m")
 
     def do(self, name, **args):
@@ -61,8 +64,8 @@ class Machine(*RULES, Comparison):
         limits = [cap.limit for level in levels_of(account) for cap in self.model.caps.get(level, {}).values()]
         room = min(self.model.bound(account, ""), 10**6)
         value = {
-            "room": room, "free": self.model.free(account, 0), "hold": hold,
-            "capped": hold + room, "paid": hold + self.model.free(account, 0),
+            "room": room, "free": self.model.free(self.model.payer(account), 0), "hold": hold,
+            "capped": hold + room, "paid": hold + self.model.free(self.model.payer(account), 0),
             "model": hold + min(self.model.bound(account, "m"), 10**6), "limit": min([*limits, 10**6]),
             "max": MAX - 1, "rated": self.model.rate_room(account) or 0,
         }[what]  # fmt: skip

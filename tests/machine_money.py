@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 from machine_draws import accounts, amounts, can_repeat, models, modes, operations, periods, picks, tokens, zones
+from model_state import levels_of
 
 
 class MoneyRules:
@@ -30,6 +31,12 @@ class MoneyRules:
         zone = known.zone if known else "UTC" if period == "total" else zone
         self.do("set_cap", account=account, period=period, action=action, limit=self.units(limit, account), model=model,
                 zone=zone)  # fmt: skip
+
+    @rule(account=accounts, level=st.integers(0, 5))
+    def payer(self, account, level):
+        """Itself or one above it."""
+        levels = levels_of(account)
+        self.do("set_payer", account=account, payer=levels[level % len(levels)])
 
     @rule(account=accounts)
     def open(self, account):

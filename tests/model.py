@@ -42,7 +42,7 @@ class SeedModel(LimitState):
     """The operations that the seed names, with every cap and mode."""
 
     def _gate(
-        self, account: str, amount: int, floor: int, *, binds: bool, model: str, hold: Hold | None = None,
+        self, account: str, amount: int, floor: int, *, payer: str, binds: bool, model: str, hold: Hold | None = None,
         ask: Ask | None = None,
     ) -> Outcome:  # fmt: skip
         """Why an amount is refused, by which caps and limits; an own hold's parts are spendable."""
@@ -55,7 +55,7 @@ class SeedModel(LimitState):
         told = {"caps": caps, "limits": limits}
         if limited or (caps and binds):
             return {"error_code": limited or "cap_reached", **told}
-        enough = amount <= (hold.amount if hold else 0) + self.free(account, floor)
+        enough = amount <= (hold.amount if hold else 0) + self.free(payer, floor)
         return {"error_code": None if enough else "insufficient_credits", **told}
 
     def grant(self, account: str, amount: int, kind: str, key: str | None) -> Outcome:
@@ -93,8 +93,9 @@ class SeedModel(LimitState):
         model: str = "", over_cap: str = "clamp", operation: str = "usage", tokens: int = 0,
     ) -> Outcome:  # fmt: skip
         """``reserve``, or without ``admit`` ``reserve_credits``."""
+        payer = self.payer(account)
         if ("h", account, key) in self.cancelled:
-            return self._refused_hold(account, amount, "cancelled")
+            return self._refused_hold(payer, amount, "cancelled")
         if hold := self.holds.get((account, key)):
             label = (model, mode, operation)
             reused = hold.made["amount"] != amount or (hold.state == "open" and hold.label != label)
@@ -104,28 +105,29 @@ class SeedModel(LimitState):
         if account not in self.known:
             code = "insufficient_credits" if mode == "strict" else "account_unknown"
             return self._refused_hold(account, amount, code)
-        if not self.exact(account, held=amount):
-            return self._refused_hold(account, amount, "invalid_amount")
+        if not self.exact(account, payer, held=amount):
+            return self._refused_hold(payer, amount, "invalid_amount")
         ask = Ask("hold", amount, tokens, model, operation)
-        decided = self._gate(account, amount, floor, binds=admit, model=model, ask=ask)
+        decided = self._gate(account, amount, floor, payer=payer, binds=admit, model=model, ask=ask)
         if decided["error_code"]:
-            return self._refused_hold(account, amount, **decided)
+            return self._refused_hold(payer, amount, **decided)
         strict = mode == "strict" and over_cap == "clamp"
         terms = (floor, strict, admit, self.now + ttl_ms, self.travelled, {}, model, (model, mode, operation))
-        return self._open(key, Hold(account, amount, *terms, operation=operation, tokens=tokens), decided["caps"], ask)
+        hold = Hold(account, amount, *terms, operation=operation, tokens=tokens, payer=payer)
+        return self._open(key, hold, decided["caps"], ask)
 
     def _refused_hold(
-        self, account: str, amount: int, error_code: str, caps: tuple[Any, ...] = (), limits: tuple[Any, ...] = (), *,
+        self, payer: str, amount: int, error_code: str, caps: tuple[Any, ...] = (), limits: tuple[Any, ...] = (), *,
         unread: bool = False,
     ) -> Outcome:  # fmt: skip
-        balance, held = self.balance(account), self.held(account)
+        balance, held = self.balance(payer), self.held(payer)
         told = {} if unread else {"balance": balance, "reserved_total": held, "available": balance - held}
         told |= {"hold_id": "", "amount": amount, "expires_at": None}
         return {"error_code": error_code, "caps": caps, "limits": limits, **told, **FRESH}
 
     def _open(self, key: str, hold: Hold, caps: tuple[Any, ...], ask: Ask) -> Outcome:
         self.holds[hold.account, key] = hold
-        balance, held = self.balance(hold.account), self.held(hold.account)
+        balance, held = self.balance(hold.payer), self.held(hold.payer)
         hold.made = {
             "error_code": None, "caps": caps, "hold_id": key, "amount": hold.amount, "balance": balance,
             "reserved_total": held, "available": balance - held, "expires_at": hold.expires, "limits": (), **FRESH,
@@ -133,8 +135,8 @@ class SeedModel(LimitState):
         hold.begun = self.now
         return {**hold.made, "limits": self.take(hold.account, ask, hold)}
 
-    def _answer(self, account: str, code: str | None, charged: int, asked: int, caps: tuple[Any, ...]) -> Outcome:
-        balance = self.balance(account)
+    def _answer(self, payer: str, code: str | None, charged: int, asked: int, caps: tuple[Any, ...]) -> Outcome:
+        balance = self.balance(payer)
         answer = {"error_code": code, "amount": charged, "shortfall": asked - charged, "caps": caps}
         return {**answer, "balance_after": balance, **FRESH}
 
@@ -145,16 +147,16 @@ class SeedModel(LimitState):
             return {**hold.ended, "idempotent": True, "key_reused": hold.asked != asked}
         code = {"expired": "lease_expired", "resolved": "cancelled"}.get(hold.state if hold else "", "lease_not_found")
         code = "cancelled" if ("h", account, hold_id) in self.cancelled else code
-        return self._answer(account, code, 0, 0, ())
+        return self._answer(self.payer_of(account, hold), code, 0, 0, ())
 
     def _end(self, hold: Hold, state: str, asked: int, answer: Outcome, by: str = "") -> Outcome:
         hold.state, hold.asked, hold.ended, hold.ended_by = state, asked, answer, by
         hold.written = self.travelled
         return answer
 
-    def _spend(self, account: str, charged: int, model: str) -> tuple[Any, ...]:
+    def _spend(self, account: str, charged: int, model: str, payer: str) -> tuple[Any, ...]:
         """Charges, and names the caps that spend lies above now."""
-        self.spend(account, charged, model)
+        self.spend(account, charged, model, payer)
         return tuple(
             each.told(first=each.spent - charged <= each.limit, over=each.action == "deny")
             for each in self.notices(account, model, by_level=False)
@@ -163,8 +165,8 @@ class SeedModel(LimitState):
 
     def _charge(self, hold: Hold, asked: int, charged: int, model: str, by: str) -> Outcome:
         hold.state = "settled"
-        caps = self._spend(hold.account, charged, model)
-        return self._end(hold, "settled", asked, self._answer(hold.account, None, charged, asked, caps), by)
+        caps = self._spend(hold.account, charged, model, hold.payer)
+        return self._end(hold, "settled", asked, self._answer(hold.payer, None, charged, asked, caps), by)
 
     def settle(
         self, account: str, hold_id: str, asked: int, *, model: str = "", late: str = "reject",
@@ -176,11 +178,11 @@ class SeedModel(LimitState):
             return self._not_open(account, hold_id, asked, ("settled",))
         own = hold if hold.state == "open" else None
         used = model or hold.model
-        charged = min(asked, (own.amount if own else 0) + self.free(account, hold.floor))
+        charged = min(asked, (own.amount if own else 0) + self.free(hold.payer, hold.floor))
         if hold.strict:
             charged = min(charged, self.bound(account, used, own))
-        if not self.exact(account, charged=charged):
-            return self._answer(account, "invalid_amount", 0, 0, ())
+        if not self.exact(account, hold.payer, charged=charged):
+            return self._answer(hold.payer, "invalid_amount", 0, 0, ())
         if own:
             self.correct(hold, asked, tokens)
         return self._charge(hold, asked, charged, used, "settle")
@@ -191,12 +193,12 @@ class SeedModel(LimitState):
         if not hold or hold.state != "open":
             return self._not_open(account, hold_id, asked, ("settled", "refused"))
         decided: Outcome = {"error_code": "invalid_amount", "caps": ()}
-        if self.exact(account, charged=asked):
-            decided = self._gate(account, asked, hold.floor, binds=True, model=hold.model, hold=hold)
+        if self.exact(account, hold.payer, charged=asked):
+            decided = self._gate(account, asked, hold.floor, payer=hold.payer, binds=True, model=hold.model, hold=hold)
         self.correct(hold, 0 if decided["error_code"] else asked, 0 if decided["error_code"] else None)
         if decided["error_code"] is None:
             return self._charge(hold, asked, asked, hold.model, "deduct_credits")
-        return self._end(hold, "refused", asked, self._answer(account, decided["error_code"], 0, 0, decided["caps"]))
+        return self._end(hold, "refused", asked, self._answer(hold.payer, decided["error_code"], 0, 0, decided["caps"]))
 
     def release(self, account: str, hold_id: str) -> Outcome:
         """Never an error."""
@@ -225,6 +227,12 @@ class SeedModel(LimitState):
         mine[period, model] = old
         return {"error_code": None}
 
+    def set_payer(self, account: str, payer: str) -> Outcome:
+        """``set_payer``; open holds keep theirs."""
+        self.known |= set(levels_of(account))
+        self.payers[account] = payer
+        return {"error_code": None, "payer": payer}
+
     def remove_cap(self, account: str, period: str, *, model: str = "") -> Outcome:
         """``remove_spend_cap``."""
         return {"error_code": None, "removed": self.caps.get(account, {}).pop((period, model), None) is not None}
@@ -232,8 +240,9 @@ class SeedModel(LimitState):
     def available(self, account: str) -> Outcome:
         """``get_available``."""
         code = None if account in self.known else "account_unknown"
-        balance, held = self.balance(account), self.held(account)
-        return {"error_code": code, "balance": balance, "reserved": held, "available": balance - held}
+        payer = self.payer(account)
+        balance, held = self.balance(payer), self.held(payer)
+        return {"error_code": code, "payer": payer, "balance": balance, "reserved": held, "available": balance - held}
 
     def listed(self, account: str) -> Outcome:
         """``list_spend_caps``."""

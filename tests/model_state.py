@@ -49,6 +49,7 @@ class Charge:
     amount: int
     at: int
     model: str
+    payer: str
 
 
 @dataclass
@@ -70,6 +71,7 @@ class Hold:
     operation: str = "usage"
     tokens: int = 0
     begun: int = 0  # when it was admitted
+    payer: str = ""  # whose credits it holds
     took: list[Any] = field(default_factory=list)  # the limits that looked at it then
 
     @property
@@ -129,6 +131,7 @@ class State:
         self.holds: dict[tuple[str, str], Hold] = {}
         self.keys: dict[Record, tuple[int, Outcome]] = {}  # of all but holds: written, first answer
         self.cancelled: dict[Record, int] = {}  # resolved as never executed: written
+        self.payers: dict[str, str] = {}  # account -> an ancestor
         self.caps: dict[str, dict[tuple[str, str], Cap]] = {}  # account -> period and model -> cap
 
     # Time
@@ -168,10 +171,18 @@ class State:
 
     def balance(self, account: str) -> int:
         granted = sum(amount for owner, amount, _ in self.granted if owner == account)
-        return granted - sum(charge.amount for charge in self.charges if charge.levels[-1] == account)
+        return granted - sum(charge.amount for charge in self.charges if charge.payer == account)
+
+    def payer(self, account: str) -> str:
+        """Whose credits an account spends now."""
+        return self.payers.get(account, account)
+
+    def payer_of(self, account: str, hold: Hold | None) -> str:
+        """Whose credits are told of a hold: its payer's while it is open or could still be billed."""
+        return hold.payer if hold and hold.state in ("open", "expired") else account
 
     def held(self, account: str) -> int:
-        return sum(hold.amount for hold in self.holds.values() if hold.state == "open" and hold.account == account)
+        return sum(hold.amount for hold in self.holds.values() if hold.state == "open" and hold.payer == account)
 
     def admitted(self, level: str, model: str = "") -> int:
         """Admitted open holds here and below; of one model, or of all."""
@@ -188,9 +199,9 @@ class State:
             return sum(amount for begun, amount in cap.own.items() if begun >= start)
         return sum(charge.amount for charge in self.charges if level in charge.levels and charge.at >= start)
 
-    def spend(self, account: str, amount: int, model: str) -> None:
+    def spend(self, account: str, amount: int, model: str, payer: str) -> None:
         """A charge, in the account's history and in every cap that counts it from its registration."""
-        self.charges.append(Charge(levels_of(account), amount, self.now, model))
+        self.charges.append(Charge(levels_of(account), amount, self.now, model, payer))
         for level in levels_of(account):
             for (period, of_model), cap in self.caps.get(level, {}).items():
                 if cap.own is not None and of_model in ("", model):
@@ -230,9 +241,9 @@ class State:
         """What the money lets pass."""
         return max(0, self.balance(account) - self.held(account) - floor)
 
-    def exact(self, account: str, *, charged: int = 0, held: int = 0) -> bool:
+    def exact(self, account: str, payer: str, *, charged: int = 0, held: int = 0) -> bool:
         """Whether every total stays within the exact range."""
         levels = levels_of(account)
-        if self.held(account) + held > MAX or self.balance(account) - charged < -MAX:
+        if self.held(payer) + held > MAX or self.balance(payer) - charged < -MAX:
             return False
         return all(self.admitted(level) + held <= MAX and self.total(level) + charged <= MAX for level in levels)

@@ -37,54 +37,56 @@ class Model(SeedModel):
         operation: str = "usage", tokens: int = 0,
     ) -> Outcome:  # fmt: skip
         """``deduct``."""
-        record = ("d", account, key)
+        record, payer = ("d", account, key), self.payer(account)
         if record in self.cancelled:
-            return self._refused_charge(account, "cancelled")
+            return self._refused_charge(payer, "cancelled")
         if record in self.keys:
             first = self.keys[record][1]
             return {**first, "idempotent": True, "key_reused": first["amount"] != amount}
         if account not in self.known:
             return self._refused_charge(account, "insufficient_credits" if mode == "strict" else "account_unknown")
-        if not self.exact(account, charged=amount):
-            return self._refused_charge(account, "invalid_amount")
+        if not self.exact(account, payer, charged=amount):
+            return self._refused_charge(payer, "invalid_amount")
         floor = -MAX if mode == "postpaid" else floor
         ask = Ask("charge", amount, tokens, model, operation)
-        decided = self._gate(account, amount, floor, binds=True, model=model, ask=ask)
+        decided = self._gate(account, amount, floor, payer=payer, binds=True, model=model, ask=ask)
         if decided["error_code"]:
-            return self._refused_charge(account, **decided)
-        caps = self._spend(account, amount, model)
-        answer = {**self._answer(account, None, amount, amount, caps), "limits": ()}
+            return self._refused_charge(payer, **decided)
+        caps = self._spend(account, amount, model, payer)
+        answer = {**self._answer(payer, None, amount, amount, caps), "limits": ()}
         self.keys[record] = (self.travelled, answer)
         return {**answer, "limits": self.take(account, ask)}
 
     def _refused_charge(
-        self, account: str, error_code: str, caps: tuple[Any, ...] = (), limits: tuple[Any, ...] = ()
+        self, payer: str, error_code: str, caps: tuple[Any, ...] = (), limits: tuple[Any, ...] = ()
     ) -> Outcome:
-        return {**self._answer(account, error_code, 0, 0, caps), "limits": limits}
+        return {**self._answer(payer, error_code, 0, 0, caps), "limits": limits}
 
     def extend(self, account: str, hold_id: str, amount: int, key: str, *, ttl_ms: int = 0) -> Outcome:
         """``extend``, with 0 units ``renew``."""
-        record = ("e", account, key)
+        record, hold = ("e", account, key), self.holds.get((account, hold_id))
+        payer = self.payer_of(account, hold)
         if record in self.cancelled:
-            return self._refused_hold(account, amount, "cancelled")
+            return self._refused_hold(payer, amount, "cancelled")
         if record in self.keys:
             first = self.keys[record][1]
             reused = (first["asked"], first["ttl"]) != (amount, ttl_ms)
             return {**first["told"], "hold_id": hold_id, "idempotent": True, "key_reused": reused}
-        hold = self.holds.get((account, hold_id))
         if not hold or hold.state != "open":
             code = {"expired": "lease_expired", "resolved": "cancelled"}.get(hold.state if hold else "")
             code = "cancelled" if ("h", account, hold_id) in self.cancelled else code or "lease_not_found"
-            return self._refused_hold(account, amount, code)
-        if not self.exact(account, held=amount) or hold.amount + amount > MAX:
-            return self._refused_hold(account, amount, "invalid_amount")
+            return self._refused_hold(payer, amount, code)
+        if not self.exact(account, payer, held=amount) or hold.amount + amount > MAX:
+            return self._refused_hold(payer, amount, "invalid_amount")
         ask = Ask("more", amount, 0, hold.model, hold.operation)
-        decided = self._gate(account, amount, hold.floor, binds=hold.is_admitted, model=hold.model, ask=ask)
+        decided = self._gate(
+            account, amount, hold.floor, payer=payer, binds=hold.is_admitted, model=hold.model, ask=ask
+        )
         if decided["error_code"]:
-            return self._refused_hold(account, amount, **decided)
+            return self._refused_hold(payer, amount, **decided)
         hold.amount, hold.written = hold.amount + amount, self.travelled
         hold.expires = max(hold.expires, self.now + ttl_ms if ttl_ms else 0)
-        balance, held = self.balance(account), self.held(account)
+        balance, held = self.balance(payer), self.held(payer)
         told = {
             "error_code": None, "hold_id": hold_id, "amount": hold.amount, "balance": balance, "reserved_total": held,
             "available": balance - held, "expires_at": hold.expires, "caps": (), "limits": (), **FRESH,
@@ -113,7 +115,7 @@ class Model(SeedModel):
         return f"{stem}:{int(number) + 1}" if is_counted else f"{hold_id}:1"
 
     def _successor(self, hold: Hold, key: str, amount: int, ttl_ms: int, before: str) -> Outcome:
-        account = hold.account
+        account, payer = hold.account, hold.payer
         if ("h", account, key) in self.cancelled:
             return self._refused_hold(account, amount, "cancelled", unread=True)
         if made := self.holds.get((account, key)):
@@ -121,14 +123,16 @@ class Model(SeedModel):
             return {**told, "key_reused": made.made["amount"] != amount}
         if before == "settled":
             return {**self._refused_hold(account, amount, "lease_not_found"), "idempotent": True}
-        if not self.exact(account, held=amount):
-            return self._refused_hold(account, amount, "invalid_amount")
+        if not self.exact(account, payer, held=amount):
+            return self._refused_hold(payer, amount, "invalid_amount")
         ask = Ask("next" if before == "open" else "late next", amount, 0, hold.model, hold.operation)
-        decided = self._gate(account, amount, hold.floor, binds=hold.is_admitted, model=hold.model, ask=ask)
+        decided = self._gate(
+            account, amount, hold.floor, payer=payer, binds=hold.is_admitted, model=hold.model, ask=ask
+        )
         if decided["error_code"]:
-            return self._refused_hold(account, amount, **decided)
+            return self._refused_hold(payer, amount, **decided)
         terms = (hold.floor, hold.strict, hold.is_admitted, self.now + ttl_ms, self.travelled, {})
-        made = Hold(account, amount, *terms, hold.model, hold.label, operation=hold.operation)
+        made = Hold(account, amount, *terms, hold.model, hold.label, operation=hold.operation, payer=payer)
         return self._open(key, made, decided["caps"], ask)
 
     def resolve(self, account: str, key: str, operation: str | None) -> Outcome:

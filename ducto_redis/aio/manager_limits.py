@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from ducto_redis.aio.manager_base import AsyncManagerBase
-from ducto_redis.models import BillingMode, ExplainResult, LimitListResult, LimitResult
+from ducto_redis.models import BillingMode
 from ducto_redis.money import Amount
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
+from ducto_redis.work_models import ExplainResult, LimitListResult, LimitResult, PayerResult
 
 
 class AsyncManagedLimits(AsyncManagerBase):
     """Part of ``CreditManager``."""
+
+    async def set_payer(self, user_id: str, payer: str) -> PayerResult:
+        """Says whose credits an account spends. See ``RedisStore.set_payer``."""
+        return await self._done(await self.store.set_payer(user_id, payer))
 
     async def set_rate_limit(self, user_id: str, limit: RateLimit) -> LimitResult:
         """Registers a rate limit. See ``RedisStore.set_rate_limit``."""

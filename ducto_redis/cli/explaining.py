@@ -12,8 +12,8 @@ from rich.table import Table
 from ducto_redis.cli.opening import JsonOption, NamespaceOption, RedisOption, UserArgument, fail, manager_of, show
 from ducto_redis.decisions import CapNotice, LimitNotice
 from ducto_redis.errors import CreditError
-from ducto_redis.models import ExplainResult
 from ducto_redis.rates import period_text
+from ducto_redis.work_models import ExplainResult
 
 
 def _seconds(value: float | None) -> str:

@@ -27,6 +27,7 @@ class Kind(IntEnum):
     EXTEND = 10
     CANCEL = 11
     PERIOD = 12
+    PAYER_SET = 15
     LIMIT_SET = 16
     LIMIT_REMOVE = 17
 

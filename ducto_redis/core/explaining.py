@@ -12,8 +12,9 @@ from ducto_redis.core.denials import why
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Call, Reply
-from ducto_redis.models import BillingMode, ExplainResult
+from ducto_redis.models import BillingMode
 from ducto_redis.money import Amount
+from ducto_redis.work_models import ExplainResult
 
 
 @dataclass(slots=True)

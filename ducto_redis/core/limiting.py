@@ -14,8 +14,8 @@ from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Call, Reply
 from ducto_redis.core.views import read_levels, tell_unknown
 from ducto_redis.errors import error_for
-from ducto_redis.models import LimitListResult, LimitResult
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
+from ducto_redis.work_models import LimitListResult, LimitResult
 
 
 @dataclass(slots=True)

@@ -9,8 +9,14 @@ from typing import Any, TypeVar
 from ducto_redis.codes import Code
 from ducto_redis.core.resolving import LETTERS
 from ducto_redis.errors import IdempotencyConflict, OutcomeUnknown, error_for
-from ducto_redis.models import CapCheckResult, CapListResult, KeyReuse, LimitListResult, ReleaseResult, Result
-from ducto_redis.work_models import ResolveResult
+from ducto_redis.models import (
+    CapCheckResult,
+    CapListResult,
+    KeyReuse,
+    ReleaseResult,
+    Result,
+)
+from ducto_redis.work_models import LimitListResult, ResolveResult
 
 R = TypeVar("R", bound=Result)
 

@@ -134,6 +134,7 @@ def state_pairs(stored: dict[str, bytes], index: list[Any], state: RootState) ->
     yield "caps", {path: caps for path, data in fields("c").items() if (caps := list(read_caps(data)))}, state.caps
     timed = {path: list(map(_ordered, read_timed(data))) for path, data in fields("z").items()}
     yield "timed caps", timed, {path: list(map(_ordered, caps)) for path, caps in state.timed.items()}
+    yield "payers", {path: data[0] for path, data in fields("p").items()}, state.payers
     yield "limits", {path: defined(data) for path, data in fields("l").items()}, state.limits
     for path, data in sorted(fields("l").items()):
         labels = [(hold.operation_type, hold.model) for hold in state.holds.values() if _is_below(path, hold.path)]
@@ -145,7 +146,7 @@ def state_pairs(stored: dict[str, bytes], index: list[Any], state: RootState) ->
     members = {index[at].decode(): int(float(index[at + 1])) for at in range(0, len(index), 2)}
     yield "open holds", members, {field: hold.expires_ms for field, hold in state.holds.items()}
     for path, node in sorted(state.nodes.items()):
-        yield f"held of {path!r}", node.held, sum(hold.amount for hold in state.holds.values() if hold.path == path)
+        yield f"held of {path!r}", node.held, sum(hold.amount for hold in state.holds.values() if hold.payer == path)
 
 
 def _is_below(level: str, path: str) -> bool:

@@ -22,6 +22,7 @@ class Levels(NamedTuple):
     code: Code
     now_ms: int
     lifetime_units: int
+    payer_level: int
     nodes: tuple[Node, ...]
     caps: tuple[bytes, ...]
     timed: tuple[bytes, ...]
@@ -31,6 +32,11 @@ class Levels(NamedTuple):
     def own(self) -> Node:
         """The counters of the account itself."""
         return self.nodes[-1] if self.nodes else Node()
+
+    @property
+    def payer(self) -> Node:
+        """The counters of who pays for it."""
+        return self.nodes[self.payer_level - 1] if self.payer_level else self.own
 
     def notes(self) -> Iterator[Note]:
         """Every cap of every level with its present spend, the root's first."""
@@ -47,9 +53,9 @@ class Levels(NamedTuple):
 def read_levels(reply: Reply) -> Levels:
     """Reads the reply of ``read_account``."""
     code = code_of(reply)
-    packed = reply[3:]
+    packed = reply[4:]
     nodes = tuple(read_node(data) for data in packed[::4])
-    return Levels(code, reply[1], reply[2], nodes, *(tuple(packed[at::4]) for at in (1, 2, 3)))
+    return Levels(code, reply[1], reply[2], reply[3], nodes, *(tuple(packed[at::4]) for at in (1, 2, 3)))
 
 
 def tell_unknown(result: Result, levels: Levels) -> None:
@@ -88,9 +94,10 @@ class AvailableView:
         levels = read_levels(reply)
         result = AvailableResult(
             user_id=self.scale.account.user_id,
-            balance=self.scale.credits(levels.own.balance),
-            reserved=self.scale.credits(levels.own.held),
-            available=self.scale.credits(levels.own.balance - levels.own.held),
+            payer=self.scale.account.scopes[levels.payer_level - 1],
+            balance=self.scale.credits(levels.payer.balance),
+            reserved=self.scale.credits(levels.payer.held),
+            available=self.scale.credits(levels.payer.balance - levels.payer.held),
         )
         tell_unknown(result, levels)
         return result

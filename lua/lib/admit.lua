@@ -26,6 +26,9 @@ else
   --- @include lib/expire
   --- @include lib/find
   local payer, own_amount, own_admitted, binding = nodes[PATH], 0, 0, admit
+  if payer and payer_level > 0 then
+    payer = nodes[levels[payer_level]]
+  end
   --- @include lib/bounds
   local notes, told, expires_ms, repetition = '', '', 0, FRESH
   local balance, held = payer and payer[BALANCE] or 0, payer and payer[HELD] or 0
@@ -43,9 +46,9 @@ else
     if state == OPEN then
       local kept_label, notes_at = struct.unpack('<Bc0', record, kept_flags >= HAS_FLOOR and at + 7 or at)
       notes = string.sub(record, notes_at)
-      -- Limits that counted the hold have added to its label (lib/label_parts).
+      -- Limits that counted the hold, and a payer above it, have added to its label (lib/label_parts).
       local more_bytes = #kept_label - #label
-      repetition = (more_bytes == 0 or more_bytes == 11) and string.sub(kept_label, 1, #label) == label and repetition
+      repetition = (more_bytes % 11 == 0 or more_bytes % 11 == 1) and more_bytes >= 0 and more_bytes <= 12 and string.sub(kept_label, 1, #label) == label and repetition
         or REUSED
     end
   elseif not payer then
@@ -83,6 +86,9 @@ else
   elseif code == OK and not record then
     strict = strict and flags % 16 < 8
     local opened_reference = reference
+    if payer_level > 0 then
+      label = label .. string.char(payer_level)
+    end
     --- @inline lib/open_hold
     held, expires_ms = payer[HELD], opened_expires_ms
     entry, record_head, index_expires_ms = opened_entry, opened_record, opened_expires_ms

@@ -1,5 +1,5 @@
 -- charge: decides on a charge without a hold and makes it; the body of deduct and, for each item, of charge_many.
--- Reads terms, metadata. Sets reply.
+-- Reads terms, metadata. Sets reply; label, when another pays.
 --- @include lib/keys
 --- @include lib/codes
 --- @include lib/units
@@ -24,6 +24,9 @@ else
   --- @include lib/expire
   --- @include lib/find
   local payer, own_amount, own_admitted, binding, notes, told, charged = nodes[PATH], 0, 0, true, '', '', 0
+  if payer and payer_level > 0 then
+    payer = nodes[levels[payer_level]]
+  end
   if record and string.byte(record) == TOMBSTONE then
     code = CANCELLED
   elseif record then
@@ -60,6 +63,9 @@ else
     elseif code == OK then
       charged = amount
       --- @include lib/spend
+      if payer_level > 0 then
+        label = label .. string.char(payer_level)
+      end
       root[SEQUENCE] = root[SEQUENCE] + 1
       entry = struct.pack(ENTRY_FORMAT .. 'Bc0c0', ENTRY_LAYOUT, CHARGE, GENERATION, root[SEQUENCE], now_ms, charged,
         payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, #label, label, metadata)

@@ -53,8 +53,6 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
     local id, path = slash and string.sub(field, 1, slash - 1) or field, slash and string.sub(field, slash + 1) or ''
     local account = string.match(ACCOUNT, '^[^/]*') .. (slash and string.sub(field, slash) or '')
     local admitted = flags % 2 == IS_ADMITTED and amount or 0
-    local payer = touch(path)
-    payer[HELD] = payer[HELD] - amount
     local used_model, packed_label = '', nil
     do
       local terms_at = AFTER_HOLD + (flags % (2 * WAS_EXTENDED) >= WAS_EXTENDED and 7 or 0) + (flags >= HAS_FLOOR and 7 or 0)
@@ -62,6 +60,7 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
       --- @inline lib/label_model
     end
     local at, ended_levels = 0, {}
+    --- @inline lib/label_payer
     while at do
       ended_levels[#ended_levels + 1] = at == 0 and '' or string.sub(path, 1, at - 1)
       local node = touch(at == 0 and '' or string.sub(path, 1, at - 1))
@@ -75,6 +74,8 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
       end
       at = path ~= '' and at <= #path and (string.find(path, '/', at + 1, true) or #path + 1)
     end
+    local payer = touch(label_payer > 0 and ended_levels[label_payer] or path)
+    payer[HELD] = payer[HELD] - amount
     if limits then
       local estimated_amount, actual_amount, actual_tokens = amount, nil, nil
       --- @inline lib/correct_rates

@@ -15,6 +15,7 @@ local root = nil           -- unpacked root record
 local nodes = { [''] = nil } -- path -> unpacked node, rolled to the present; absent: no such node
 local caps = { [''] = nil }  -- path -> packed caps; false or absent: none
 local limits = nil           -- path -> packed rate and concurrency limits, where there are any (lib/limit)
+local payer_level = 0         -- of who pays for the account, 1 the root; 0: it pays itself (set_payer, lib/found_hold)
 local others = nil          -- path -> packed counters of other periods, after a step of the clock (lib/roll)
 local timed = nil           -- path -> unpacked timed caps, where there are any (lib/timed)
 local due_periods = false   -- a timed cap's period is over and only the client knows the present one
@@ -36,7 +37,8 @@ else
     fields[3 * i + 1] = 'l' .. levels[i]
   end
   nodes, caps = { [''] = nil, [levels[2]] = nil, [PATH] = nil }, { [''] = nil, [levels[2]] = nil, [PATH] = nil }
-  values = redis.call('HMGET', STATE, unpack(fields, 1, 3 * #levels + 1))
+  fields[3 * #levels + 2] = 'p' .. PATH
+  values = redis.call('HMGET', STATE, unpack(fields, 1, 3 * #levels + 2))
 end
 if values[1] and #values[1] ~= ROOT_BYTES and string.byte(values[1]) > LAYOUT then
   code = SCHEMA_NEWER
@@ -77,6 +79,7 @@ else
         timed[levels[i]] = timed_items
       end
     end
+    payer_level = PATH ~= '' and values[3 * #levels + 2] and string.byte(values[3 * #levels + 2]) or 0
     if due_periods then
       code = ROLL_NEEDED
     end

@@ -52,6 +52,7 @@ do
         label = string.sub(label, 1, #label - label_rest)
         if code == OK then
           label = label .. struct.pack('<i5i6', root[SEQUENCE] + 1, now_ms)
+            .. (payer_level > 0 and string.char(payer_level) or '')
         end
       end
     end

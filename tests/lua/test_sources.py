@@ -25,7 +25,7 @@ from lua_sources import (
 )  # fmt: skip
 
 from ducto_redis.codes import Code
-from ducto_redis.core import batches, flows, holding, limiting, operations, resolving, rolling, sweeping
+from ducto_redis.core import batches, flows, holding, limiting, operations, paying, resolving, rolling, sweeping
 from ducto_redis.core.scripts import INJECTED_CLOCK, PORTABLE_STRUCT, ScriptSet, expand, lua_root
 from ducto_redis.core.space import Config, Space
 from ducto_redis.models import SpendCap
@@ -78,6 +78,7 @@ def calls():
         *many(space, "reserve_many", ReserveItem(user_id="u", amount=1)),
         operations.set_spend_cap(space, cap, op_id="a"),
         operations.remove_spend_cap(space, "u", "daily", op_id="a"),
+        paying.set_payer(space, "u", "u", op_id="a"),
         limiting.set_limit(space, "u", RateLimit("1/s"), op_id="a"),
         limiting.remove_limit(space, "u", RateLimit("1/s"), op_id="a"),
         operations.get_balance(space, "u"),

@@ -52,6 +52,10 @@ def limit(store, user, draw):
         store.remove_rate_limit(user, chosen)
 
 
+def pay(store, user, draw):
+    store.set_payer(user, draw.choice([user, user.split("/")[0]]))
+
+
 def hold(store, user, draw, holds):
     reserve = draw.choice([store.reserve, store.reserve_credits])
     # Keys of our own: holds that expire at the same moment are freed in the order of their ids.
@@ -92,6 +96,7 @@ def drive(store, clock, draw):
         return draw.choice([
             lambda: give(store, user, draw),
             lambda: cap(store, user, draw),
+            lambda: pay(store, user, draw) if draw.random() < 0.2 else None,
             lambda: limit(store, user, draw) if draw.random() < 0.5 else None,
             *[lambda: hold(store, user, draw, holds)] * 3,
             *[lambda: settle(store, at, draw, holds)] * 3,
@@ -143,7 +148,7 @@ def assert_state(client, namespace, states):
             reference: hold.expires_ms for reference, hold in state.holds.items()
         }
         for path, node in state.nodes.items():
-            assert node.held == sum(hold.amount for hold in state.holds.values() if hold.path == path)
+            assert node.held == sum(hold.amount for hold in state.holds.values() if hold.payer == path)
 
 
 @pytest.mark.parametrize("seed", range(4))
