@@ -1,9 +1,10 @@
 """ducto_redis: spend caps, balances and holds decided in one atomic round trip to Redis."""
 
+from ducto_redis.aio.limiter import AsyncRateLimiter
 from ducto_redis.aio.manager import AsyncCreditManager
 from ducto_redis.aio.store import AsyncRedisStore
 from ducto_redis.codes import Code
-from ducto_redis.decisions import CapNotice, Decision, LimitNotice
+from ducto_redis.decisions import CapNotice, Decision, LimitNotice, RateDecision
 from ducto_redis.drivers.retrying import RetryPolicy
 from ducto_redis.errors import (
     AccountUnknownError,
@@ -34,6 +35,7 @@ from ducto_redis.errors import (
 )
 from ducto_redis.events import CREDIT_EVENT_TYPES, CreditEvent, CreditEventEmitter
 from ducto_redis.headers import http_status, rate_limit_headers
+from ducto_redis.limiter import RateLimiter
 from ducto_redis.manager import CreditManager
 from ducto_redis.models import (
     AddCreditsResult,
@@ -76,6 +78,7 @@ __all__ = [
     "AccountUnknownError",
     "AddCreditsResult",
     "AsyncCreditManager",
+    "AsyncRateLimiter",
     "AsyncRedisStore",
     "AuthenticationFailed",
     "AvailableResult",
@@ -124,8 +127,10 @@ __all__ = [
     "PlanDefinition",
     "PrecisionMismatch",
     "PricingConfigData",
+    "RateDecision",
     "RateLimit",
     "RateLimitedError",
+    "RateLimiter",
     "RedisStore",
     "ReleaseResult",
     "ReserveItem",

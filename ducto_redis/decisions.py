@@ -178,3 +178,23 @@ class Decision(BaseModel):
         """Seconds until the same request can pass if nobody else asks; None where waiting does not help."""
         decider = self.decider
         return decider.retry_after if decider else None
+
+
+class RateDecision(Decision):
+    """What a stand-alone limiter decided. Ask ``.allowed``: it has no truth value of its own.
+
+    Attributes:
+        id: Whose request it was.
+        cost: How many requests it counted for.
+    """
+
+    id: str
+    cost: int = 1
+
+    def __bool__(self) -> bool:
+        """Raises, for a refusal that is taken as true would let everything pass.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("a RateDecision is neither true nor false; ask .allowed")

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 from ducto_redis.codes import Code
-from ducto_redis.decisions import Decision, LimitNotice, Quantity
+from ducto_redis.decisions import Decision, LimitNotice, Quantity, RateDecision
 from ducto_redis.errors import CreditError, IdempotencyConflict, StoreError
 from ducto_redis.models import Result
 from ducto_redis.rates import period_text
@@ -50,14 +50,14 @@ STATUS_OF: Final[Mapping[Code, int]] = MappingProxyType({
 _CODES: Final = {code.text: code for code in Code}
 
 
-def http_status(outcome: Result | BaseException) -> int:
-    """The status of a result or of an exception.
+def http_status(outcome: Result | Decision | BaseException) -> int:
+    """The status of a result, a decision or an exception.
 
     Args:
         outcome: What an operation returned, or raised. A store that cannot answer or is not set up is 503, what is
             no error of this library 500.
     """
-    if isinstance(outcome, Result):
+    if isinstance(outcome, Result | Decision):
         return STATUS_OF[_CODES[outcome.error_code]] if outcome.error_code in _CODES else _unknown(outcome)
     if isinstance(outcome, IdempotencyConflict):
         return _CONFLICT
@@ -66,7 +66,7 @@ def http_status(outcome: Result | BaseException) -> int:
     return _NOT_NOW if isinstance(outcome, StoreError) else _SERVER_FAULT
 
 
-def _unknown(outcome: Result) -> int:
+def _unknown(outcome: Result | Decision) -> int:
     return _OK if outcome.error_code is None else _SERVER_FAULT
 
 
@@ -76,11 +76,11 @@ def rate_limit_headers(decision: Decision, user_id: str = "") -> dict[str, str]:
     Fractions of a credit are cut, seconds rounded up.
 
     Args:
-        decision: A ``HoldResult`` or ``DeductionResult``.
-        user_id: Whose limits are named without their scope; the result's account when "".
+        decision: A ``HoldResult``, ``DeductionResult`` or ``RateDecision``.
+        user_id: Whose limits are named without their scope; the result's account or id when "".
     """
     headers: dict[str, str] = {}
-    own = user_id or getattr(decision, "user_id", "")
+    own = user_id or getattr(decision, "id" if isinstance(decision, RateDecision) else "user_id", "")
     if decision.limits:
         headers["RateLimit-Policy"] = ", ".join(_policy(limit, own) for limit in decision.limits)
         headers["RateLimit"] = ", ".join(_state(limit, own) for limit in decision.limits)

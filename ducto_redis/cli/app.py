@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ducto_redis import CreditError, MemoryStore, RedisStore, __version__
+from ducto_redis import CreditError, __version__
 from ducto_redis.cli.accounts import balance, holds, top_up
 from ducto_redis.cli.caps import caps
 from ducto_redis.cli.demo import tell
 from ducto_redis.cli.explaining import explain
+from ducto_redis.cli.opening import open_store
 from ducto_redis.cli.replaying import replay
 from ducto_redis.cli.verifying import verify
 
@@ -67,8 +68,7 @@ def demo(
     """
     console = Console()
     try:
-        store = RedisStore.from_url(redis, namespace=namespace) if redis else MemoryStore(namespace=namespace)
-        with store:
+        with open_store(redis, namespace) as store:
             as_told = tell(store, console, "a Redis server" if redis else "the embedded engine")
     except CreditError as error:
         console.print(f"[red]{type(error).__name__}[/red]: {error}", soft_wrap=True)

@@ -25,7 +25,18 @@ from lua_sources import (
 )  # fmt: skip
 
 from ducto_redis.codes import Code
-from ducto_redis.core import batches, flows, holding, limiting, operations, paying, resolving, rolling, sweeping
+from ducto_redis.core import (
+    batches,
+    flows,
+    hitting,
+    holding,
+    limiting,
+    operations,
+    paying,
+    resolving,
+    rolling,
+    sweeping,
+)
 from ducto_redis.core.scripts import INJECTED_CLOCK, PORTABLE_STRUCT, ScriptSet, expand, lua_root
 from ducto_redis.core.space import Config, Space
 from ducto_redis.models import SpendCap
@@ -81,6 +92,7 @@ def calls():
         paying.set_payer(space, "u", "u", op_id="a"),
         limiting.set_limit(space, "u", RateLimit("1/s"), op_id="a"),
         limiting.remove_limit(space, "u", RateLimit("1/s"), op_id="a"),
+        hitting.HitPlan("n", (RateLimit("1/s"),)).call("hit", "u", 1),
         operations.get_balance(space, "u"),
         next(rolling.roll(operations.get_balance(space, "u"))),
         flows._shard_call(space, 0, "read"),
