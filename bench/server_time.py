@@ -66,7 +66,7 @@ def figures_of(times: Times, calls: int, rows: Sequence[tuple[str, str, str, str
 
 
 def measure_operations(client: redis.Redis, size: Size) -> list[Figure]:
-    """S1 and S2: charges with caps on one and three levels, with and without rate limits, reserve, settle; beside bare."""
+    """S1 and S2: charges with caps on one and three levels, with and without rate limits; reserve, settle; by bare."""
     bare, subject = Bare(client, size.calls), Subject(client)
     plain = subject.accounts(size.calls)
     turns: list[Callable[[Times], None]] = [
