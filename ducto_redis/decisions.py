@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from ducto_redis.codes import Code
-from ducto_redis.periods import CapType
+from ducto_redis.periods import CapType, WeekStart
 
 CapAction = Literal["deny", "warn", "notify"]
 Counts = Literal["requests", "amount", "tokens"]
@@ -32,6 +32,8 @@ class CapNotice(BaseModel):
         reset_at: When the period ends; None for "total".
         model: The model it counts, or None for all.
         timezone: The zone whose calendar counts.
+        week_start: The day on which its weeks start, when it is weekly.
+        anchor_day: The day on which its months start, when it is monthly; the last one where a month is shorter.
         counted_since: For caps that do not know what was spent before their registration: when that was.
         first: Whether this very charge crossed the limit.
         over_cap: Whether a deny cap was passed by a hold admitted before it was lowered.
@@ -49,6 +51,8 @@ class CapNotice(BaseModel):
     reset_at: datetime | None
     model: str | None = None
     timezone: str = "UTC"
+    week_start: WeekStart = "monday"
+    anchor_day: int = 1
     counted_since: datetime | None = None
     first: bool = False
     over_cap: bool = False

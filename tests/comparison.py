@@ -160,6 +160,7 @@ class Comparison(RuleBasedStateMachine):
         self.tally["shortfall"] += outcome.get("shortfall", 0) > 0
         self.tally["breached"] += name in CHARGING and code is None and bool(outcome["caps"])
         self.tally["own counters"] += any(each[8] or each[9] != "UTC" for each in outcome.get("caps", ()))
+        self.tally["own first days"] += any(each[10:] != ("monday", 1) for each in outcome.get("caps", ()))
         for each in () if asks else outcome.get("limits", ()):
             self.tally[f"limit: {each[1]} {each[2]}"] += 1
             self.tally[f"limit refused: {each[1]}"] += each[9]

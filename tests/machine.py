@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, run_state_machine_as_test
 from ledger_check import client_of
-from machine_draws import first_limits, precisions, starts, zones
+from machine_draws import anchors, first_limits, precisions, starts, week_starts, zones
 from machine_holds import HoldRules
 from machine_limits import LimitRules
 from machine_money import AgainRules, MoneyRules
@@ -31,8 +31,8 @@ class Machine(*RULES, Comparison):
 
     @initialize(limits=st.lists(st.sampled_from([25, 60, 100, 250]), min_size=3, max_size=3), start=starts,
                 hourly=st.sampled_from([False, False, True]), zone=zones, precision=precisions,
-                limited=first_limits, paid=st.booleans())  # fmt: skip
-    def begin(self, limits, start, *, hourly, zone, precision, limited, paid):
+                limited=first_limits, paid=st.booleans(), week_start=week_starts, anchor_day=anchors)  # fmt: skip
+    def begin(self, limits, start, *, hourly, zone, precision, limited, paid, week_start, anchor_day):
         self.start(start, precision)
         self.hourly, self.reach_ms = hourly, 59 * 60_000 if hourly else self.reach_ms
         for account in ("acme/search/alice", "acme/search/bob", "u"):
@@ -43,7 +43,9 @@ class Machine(*RULES, Comparison):
                 ("u", "hourly" if hourly else "monthly", "notify", 40, "", "UTC"),
                 ("acme/search/alice", "weekly", "warn", 15, "m", "UTC"))  # fmt: skip
         for account, period, action, limit, model, of_zone in caps:
-            self.do("set_cap", account=account, period=period, action=action, limit=limit, model=model, zone=of_zone)
+            self.do("set_cap", account=account, period=period, action=action, limit=limit, model=model, zone=of_zone,
+                    week_start=week_start if period == "weekly" else "monday",
+                    anchor_day=anchor_day if (period, model) == ("monthly", "m") else 1)  # fmt: skip
         for limit in limited:
             self._limit(limit)
         if paid:

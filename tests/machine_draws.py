@@ -27,7 +27,7 @@ modes = st.sampled_from(
 ttls = st.sampled_from([1_000, 600_000, DAY_MS, 3 * DAY_MS, 7 * DAY_MS])
 picks = st.integers(0, 400)
 forward_steps = st.one_of(
-    st.sampled_from(["daily-1", "daily+0", "daily+0", "monthly-1", "monthly+0"]),
+    st.sampled_from(["daily-1", "daily+0", "daily+0", "monthly-1", "monthly+0", "turn-1", "turn+0"]),
     st.integers(1, 20_000),
     st.sampled_from([1, 2, 14, 24, 25, 30, 180, 960]).map(lambda hours: hours * HOUR_MS),
 )
@@ -37,6 +37,8 @@ backward_steps = st.one_of(
 models = st.sampled_from(["", "", "m", "m", "other"])
 periods = st.sampled_from(["daily", "daily", "monthly", "daily", "monthly", "total", "hourly", "weekly", "yearly"])
 zones = st.sampled_from(["UTC", "UTC", "Europe/Berlin", "America/New_York", "America/Santiago", "Asia/Kolkata"])
+week_starts = st.sampled_from(["monday", "sunday", "sunday", "wednesday"])
+anchors = st.sampled_from([1, 1, 15, 29, 31, 31])
 # Quiet days, the eves of a new year and of a leap day, and of changes to and from summer time.
 starts = st.sampled_from([
     datetime(*day, tzinfo=UTC) for day in (

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
-from machine_draws import accounts, amounts, can_repeat, models, modes, operations, periods, picks, tokens, zones
+from machine_draws import (
+    accounts,
+    amounts,
+    anchors,
+    can_repeat,
+    models,
+    modes,
+    operations,
+    periods,
+    picks,
+    tokens,
+    week_starts,
+    zones,
+)
 from model_state import levels_of
 
 
@@ -20,17 +33,22 @@ class MoneyRules:
             self._again(-1, {})
 
     @rule(account=accounts, period=periods, limit=amounts, model=st.sampled_from(["", "", "m"]), zone=zones,
-          action=st.sampled_from(["deny", "deny", "deny", "warn", "notify", None]))  # fmt: skip
-    def cap(self, account, period, action, limit, *, model, zone):
+          action=st.sampled_from(["deny", "deny", "deny", "warn", "notify", None]), week_start=week_starts,
+          anchor_day=anchors)  # fmt: skip
+    def cap(self, account, period, action, limit, *, model, zone, week_start, anchor_day):
         period = "daily" if period == "hourly" and not self.hourly else period
         if action is None:
             self.do("remove_cap", account=account, period=period, model=model)
             return
-        # EXCLUSION 2: another zone counts from the next period on; tests/lua/test_timed_caps.py has it.
+        # EXCLUSION 2: another zone or first day counts from the next period on; tests/lua/test_timed_caps.py has it.
         known = self.model.caps.get(account, {}).get((period, model))
-        zone = known.zone if known else "UTC" if period == "total" else zone
+        starts = {"week_start": week_start if period == "weekly" else "monday",
+                  "anchor_day": anchor_day if period == "monthly" else 1}  # fmt: skip
+        if known:
+            zone, starts = known.zone, {"week_start": known.week_start, "anchor_day": known.anchor_day}
+        zone = "UTC" if period == "total" else zone
         self.do("set_cap", account=account, period=period, action=action, limit=self.units(limit, account), model=model,
-                zone=zone)  # fmt: skip
+                zone=zone, **starts)  # fmt: skip
 
     @rule(account=accounts, level=st.integers(0, 5))
     def payer(self, account, level):

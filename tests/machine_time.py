@@ -13,10 +13,18 @@ class TimeRules:
 
     @rule(step=forward_steps)
     def forward(self, step):
-        if isinstance(step, str):
+        if isinstance(step, str) and step.startswith("turn"):
+            step = self._turn_ms() + int(step[-2:]) - self.clock.now_ms
+        elif isinstance(step, str):
             step = period_of(step[:-2], self.clock.now_ms)[1] + int(step[-2:]) - self.clock.now_ms
         if step > 0:
             self.move(step)
+
+    def _turn_ms(self):
+        """The next moment at which a week or month of some cap ends, wherever it starts."""
+        every = [(period, cap) for caps in self.model.caps.values() for (period, _), cap in caps.items()]
+        ends = [cap.bounds(period, self.clock.now_ms)[1] for period, cap in every if period in ("weekly", "monthly")]
+        return min(ends, default=period_of("weekly", self.clock.now_ms)[1])
 
     @rule(account=accounts, amount=amounts, ttl=ttls, by=st.sampled_from([-1, 0, 0, 0, 1, 60_000]), model=models,
           cost=costs, then=st.sampled_from(["", "settle", "bill", "bill", "deduct", "release"]))  # fmt: skip

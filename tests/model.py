@@ -32,7 +32,7 @@ from __future__ import annotations
 from typing import Any
 
 from model_limits import Ask, LimitState
-from model_state import MAX, Cap, Hold, Notice, Outcome, levels_of, period_of
+from model_state import MAX, Cap, Hold, Notice, Outcome, levels_of
 
 FRESH = {"idempotent": False, "key_reused": False}
 CANCELLED = {"error_code": "cancelled"}
@@ -214,15 +214,16 @@ class SeedModel(LimitState):
     # Caps and questions
 
     def set_cap(
-        self, account: str, period: str, action: str, limit: int, *, model: str = "", zone: str = "UTC"
-    ) -> Outcome:
+        self, account: str, period: str, action: str, limit: int, *, model: str = "", zone: str = "UTC",
+        week_start: str = "monday", anchor_day: int = 1,
+    ) -> Outcome:  # fmt: skip
         """``set_spend_cap``; a cap that is replaced keeps its counter and moves to the end of the list."""
         self.known |= set(levels_of(account))
         mine = self.caps.setdefault(account, {})
         old = mine.pop((period, model), None)
         if old is None:
-            simple = period in ("daily", "monthly", "total") and zone == "UTC" and not model
-            old = Cap(action, limit, zone, self.now, None if simple else {})
+            simple = period in ("daily", "monthly", "total") and zone == "UTC" and not model and anchor_day == 1
+            old = Cap(action, limit, zone, self.now, None if simple else {}, week_start, anchor_day)
         old.action, old.limit = action, limit
         mine[period, model] = old
         return {"error_code": None}
@@ -248,7 +249,7 @@ class SeedModel(LimitState):
         """``list_spend_caps``."""
         mine = [each for each in self.notices(account) if each.scope == account]
         resets = tuple(
-            (None if each.period == "total" else period_of(each.period, self.now, each.cap.zone)[1],
+            (None if each.period == "total" else each.cap.bounds(each.period, self.now)[1],
              None if each.cap.own is None else each.cap.since)
             for each in mine
         )  # fmt: skip
@@ -266,7 +267,8 @@ class SeedModel(LimitState):
                 "error_code": code, "capped": refuses, "current_spend": each.spent, "held": each.held,
                 "cap_limit": each.limit, "action": each.action if refuses or over > 0 else None, "scope": each.scope,
                 "cap_type": each.period, "model": each.model or None, "timezone": each.cap.zone,
-                "reset_at": None if each.period == "total" else period_of(each.period, self.now, each.cap.zone)[1],
+                "week_start": each.cap.week_start, "anchor_day": each.cap.anchor_day,
+                "reset_at": None if each.period == "total" else each.cap.bounds(each.period, self.now)[1],
             }))  # fmt: skip
         if ranked:
             return min(ranked)[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,8 @@ HOUR_MS = 3_600_000
 Outcome = dict[str, Any]
 Record = tuple[str, str, str]  # letter of its kind, account, id
 FOREVER = 2**62
+ONE_DAY = timedelta(days=1)
+WEEK = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 def levels_of(account: str) -> list[str]:
@@ -21,7 +24,29 @@ def levels_of(account: str) -> list[str]:
     return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
 
 
-def period_of(period: str, at_ms: int, zone: str = "UTC") -> tuple[int, int]:
+def begins(period: str, day: date, week_start: str, anchor_day: int) -> bool:
+    """Whether a period begins on a date; months on their last day where they are shorter than the anchor."""
+    if period == "weekly":
+        return day.isoweekday() == 1 + WEEK.index(week_start)
+    if period == "monthly":
+        return day.day == anchor_day or (day.day < anchor_day and (day + ONE_DAY).day == 1)
+    return period == "daily" or (day.day, day.month) == (1, 1)
+
+
+@lru_cache(maxsize=4096)
+def dates_of(period: str, day: date, week_start: str = "monday", anchor_day: int = 1) -> tuple[date, date]:
+    """The first date of the period that a date lies in, and of the next one: date by date."""
+    first, following = day, day + ONE_DAY
+    while not begins(period, first, week_start, anchor_day):
+        first -= ONE_DAY
+    while not begins(period, following, week_start, anchor_day):
+        following += ONE_DAY
+    return first, following
+
+
+def period_of(
+    period: str, at_ms: int, zone: str = "UTC", week_start: str = "monday", anchor_day: int = 1
+) -> tuple[int, int]:
     """Start and end of the calendar period of a zone; days begin at midnight, or when a missing midnight is over."""
     if period == "total":
         return 0, FOREVER
@@ -30,12 +55,7 @@ def period_of(period: str, at_ms: int, zone: str = "UTC") -> tuple[int, int]:
         start = at_ms - (at_ms + offset) % HOUR_MS
         return start, start + HOUR_MS
     day = datetime.fromtimestamp(at_ms // 1000, ZoneInfo(zone)).date()
-    first, following = {
-        "daily": (day, day + timedelta(days=1)),
-        "weekly": (day - timedelta(days=day.weekday()), day + timedelta(days=7 - day.weekday())),
-        "monthly": (day.replace(day=1), date(day.year + day.month // 12, day.month % 12 + 1, 1)),
-        "yearly": (date(day.year, 1, 1), date(day.year + 1, 1, 1)),
-    }[period]
+    first, following = dates_of(period, day, week_start, anchor_day)
 
     def begin(of: date) -> int:
         return round(datetime(of.year, of.month, of.day, tzinfo=ZoneInfo(zone)).astimezone(UTC).timestamp() * 1000)
@@ -89,6 +109,12 @@ class Cap:
     zone: str
     since: int
     own: dict[int, int] | None
+    week_start: str = "monday"
+    anchor_day: int = 1
+
+    def bounds(self, period: str, at_ms: int) -> tuple[int, int]:
+        """Start and end of its period at a moment."""
+        return period_of(period, at_ms, self.zone, self.week_start, self.anchor_day)
 
 
 @dataclass
@@ -107,7 +133,7 @@ class Notice:
     def told(self, *, first: bool = False, over: bool = False) -> tuple[Any, ...]:
         """As results tell it."""
         return (self.scope, self.period, self.action, self.limit, self.spent, self.held, first, over,
-                self.model or None, self.cap.zone)  # fmt: skip
+                self.model or None, self.cap.zone, self.cap.week_start, self.cap.anchor_day)  # fmt: skip
 
     @property
     def free(self) -> int:
@@ -194,7 +220,7 @@ class State:
 
     def spent(self, level: str, period: str, cap: Cap | None = None) -> int:
         """Spend, here and below, of the present period and of those that lie ahead."""
-        start = period_of(period, self.now, cap.zone if cap else "UTC")[0]
+        start = (cap.bounds(period, self.now) if cap else period_of(period, self.now))[0]
         if cap and cap.own is not None:
             return sum(amount for begun, amount in cap.own.items() if begun >= start)
         return sum(charge.amount for charge in self.charges if level in charge.levels and charge.at >= start)
@@ -205,7 +231,7 @@ class State:
         for level in levels_of(account):
             for (period, of_model), cap in self.caps.get(level, {}).items():
                 if cap.own is not None and of_model in ("", model):
-                    start = period_of(period, self.now, cap.zone)[0]
+                    start = cap.bounds(period, self.now)[0]
                     cap.own[start] = cap.own.get(start, 0) + amount
 
     def notices(self, account: str, model: str | None = None, *, by_level: bool = True) -> list[Notice]:

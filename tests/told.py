@@ -43,7 +43,8 @@ class Units:
                     value.model, value.billing_mode)  # fmt: skip
         if isinstance(value, CapNotice):
             return (value.scope, value.cap_type, value.action, *map(self.units_of, (value.limit, value.spent)),
-                    self.units_of(value.held), value.first, value.over_cap, value.model, value.timezone)  # fmt: skip
+                    self.units_of(value.held), value.first, value.over_cap, value.model, value.timezone,
+                    value.week_start, value.anchor_day)  # fmt: skip
         if isinstance(value, tuple):
             told = [self.plain(each) for each in value]
             return tuple(sorted(told) if value and isinstance(value[0], HoldInfo) else told)

@@ -60,7 +60,7 @@ from ducto_redis.models import (
     SpendCap,
 )
 from ducto_redis.money import MAX_UNITS, Amount, to_units
-from ducto_redis.periods import KIND_OF, CapType, period_bounds
+from ducto_redis.periods import KIND_OF, Calendar, period_bounds
 
 R = TypeVar("R", bound=Result)
 
@@ -241,13 +241,13 @@ def release(space: Space, user_id: str, hold: str | HoldResult) -> Call[ReleaseR
     return Call("release", account.keys, args, ReleaseReply(scale, hold_id), user_id, hold_id)
 
 
-def _scope_of_cap(cap_type: CapType, timezone: str, model: str | None, now_ms: int) -> bytes:
-    """Zone and model of a cap, and - when the server's time is known - the present period there and in UTC."""
-    zone = "" if timezone == "UTC" or cap_type == "total" else timezone
-    texts = [zone.encode(), b"" if model is None else text(model, "model", MAX_MODEL_BYTES)]
+def _scope_of_cap(cap: SpendCap, now_ms: int) -> bytes:
+    """Calendar and model of a cap, and - when the server's time is known - the present period there and in UTC."""
+    zone = "" if cap.cap_type == "total" else Calendar(cap.timezone, cap.week_start, cap.anchor_day).text
+    texts = [zone.encode(), b"" if cap.model is None else text(cap.model, "model", MAX_MODEL_BYTES)]
     bounds = (0, 0, 0, 0)
     if now_ms:
-        bounds = (*period_bounds(cap_type, now_ms, zone), *period_bounds(cap_type, now_ms, ""))
+        bounds = (*period_bounds(cap.cap_type, now_ms, zone), *period_bounds(cap.cap_type, now_ms, ""))
     head = b"".join(bytes([len(each)]) + each for each in texts)
     return head + b"".join(packed(each, 6) for each in bounds)
 
@@ -259,8 +259,7 @@ def set_spend_cap(space: Space, cap: SpendCap, *, op_id: str, now_ms: int = 0) -
     kind = KIND_OF[cap.cap_type]
     limit = to_units(cap.limit, scale.precision)
     field = op_field("c", op_id, account)
-    scope = _scope_of_cap(cap.cap_type, cap.timezone, cap.model, now_ms)
-    args = (*common(space, account), field, kind, ACTIONS.index(cap.action), limit, scope)
+    args = (*common(space, account), field, kind, ACTIONS.index(cap.action), limit, _scope_of_cap(cap, now_ms))
     return Call("set_spend_cap", account.keys, args, CapReply(scale, kind), cap.user_id, op_id)
 
 

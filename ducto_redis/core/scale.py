@@ -22,7 +22,7 @@ from ducto_redis.core.packed import ACTIONS, NOTE_FIRST, NOTE_OVER, NOTE_REFUSED
 from ducto_redis.decisions import CapAction, CapNotice, LimitNotice, Quantity
 from ducto_redis.events import CreditEvent, made
 from ducto_redis.money import to_credits
-from ducto_redis.periods import NAME_OF, moment
+from ducto_redis.periods import NAME_OF, calendar_of, moment
 
 _Name = Literal["gcra", "fixed", "sliding", "concurrency"]
 _ONE_MORE: Final = 1
@@ -48,6 +48,7 @@ class Scale(NamedTuple):
         """
         action: CapAction = ACTIONS[note.action]
         end_ms = rates.cap_end_ms(note, now_ms)
+        calendar = calendar_of(note.zone)
         notice = CapNotice(
             scope=self.account.scopes[note.level - 1],
             cap_type=NAME_OF[note.kind],
@@ -57,7 +58,9 @@ class Scale(NamedTuple):
             held=self.credits(note.admitted),
             reset_at=None if end_ms is None else moment(end_ms),
             model=note.model or None,
-            timezone=note.zone or "UTC",
+            timezone=calendar.timezone,
+            week_start=calendar.week_start,
+            anchor_day=calendar.anchor_day,
             counted_since=moment(note.since_ms) if note.since_ms else None,
             first=bool(note.flags & NOTE_FIRST),
             over_cap=bool(note.flags & NOTE_OVER),

@@ -159,6 +159,6 @@ class CapCheckView:
         result.cap_limit = self.scale.credits(note.limit)
         cap = self.scale.notice(note, levels.now_ms)
         result.action = cap.action if rank < 2 else None  # noqa: PLR2004
-        result.model, result.cap_type, result.timezone = cap.model, cap.cap_type, cap.timezone
-        result.scope, result.reset_at = cap.scope, cap.reset_at
+        for name in ("model", "cap_type", "timezone", "week_start", "anchor_day", "scope", "reset_at"):
+            setattr(result, name, getattr(cap, name))
         return result

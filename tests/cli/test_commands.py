@@ -50,6 +50,8 @@ def test_what_cannot_be_done_says_why_and_exits_with_2(run):
     assert "invalid_amount" in run("top-up", "alice", "much", code=2).stderr
     assert "cap_type" in run("caps", "set", "alice", "5", "--period", "fortnightly", code=2).stderr
     assert "time zone" in run("caps", "set", "alice", "5", "--timezone", "Mars/Olympus", code=2).stderr
+    assert "anchor_day belongs to monthly caps" in run("caps", "set", "alice", "5", "--anchor-day", "15", code=2).stderr
+    assert "week_start" in run("caps", "set", "alice", "5", "--period", "weekly", "--week-start", "x", code=2).stderr
     assert run.store.list_accounts() == []
 
 
@@ -83,6 +85,19 @@ def test_caps_are_set_listed_and_removed(run):
     assert told(run("caps", "remove", "alice", "--json"))["removed"] is True
     run("caps", "remove", "alice", code=1)
     assert "Asia/Tokyo" in run("caps", "list", "alice").output
+
+
+def test_weeks_and_months_start_where_they_are_told_to(run):
+    """--week-start and --anchor-day are kept, shown beside the zone and told in JSON."""
+    run("caps", "set", "alice", "50", "--period", "weekly", "--week-start", "sunday", "--timezone", "Asia/Tokyo")
+    run("caps", "set", "alice", "900", "--period", "monthly", "--anchor-day", "31")
+    listed = told(run("caps", "list", "alice", "--json"))
+    assert [(cap["cap_type"], cap["timezone"], cap["week_start"], cap["anchor_day"]) for cap in listed] == [
+        ("weekly", "Asia/Tokyo", "sunday", 1), ("monthly", "UTC", "monday", 31),
+    ]  # fmt: skip
+    shown = run("caps", "list", "alice").output
+    assert "from sunday" in " ".join(shown.split())
+    assert "day 31" in " ".join(shown.split())
 
 
 def test_the_report_lists_who_is_over_a_warn_cap(run):

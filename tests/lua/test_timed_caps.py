@@ -292,6 +292,36 @@ def test_a_simple_cap_that_gets_a_zone_goes_on_from_its_counter(caps):
     assert (cap.start_ms, cap.end_ms) == (at_ms(2026, 6, 16), at_ms(2026, 6, 16, 22))
 
 
+@pytest.mark.parametrize("zone", ["UTC;day=15", "Europe/Berlin;day=15"])
+def test_a_simple_cap_that_gets_an_anchor_day_does_so_likewise(caps, zone):
+    """Scripts keep the text of a calendar like a zone's: June ends in UTC, what remains to 15 July is a period."""
+    engine = caps.engine
+    caps.cap(10, MONTHLY)
+    assert caps.spend(9) == Code.OK
+    caps.cap(10, MONTHLY, zone=zone)
+    assert caps.spend(2) == Code.CAP_REACHED
+    [cap] = caps.timed()
+    assert (cap.zone, cap.spent, cap.start_ms, cap.end_ms) == (zone, 9, at_ms(2026, 6, 1), at_ms(2026, 7, 1))
+    engine.now = cap.end_ms
+    caps.roll()
+    ends = at_ms(2026, 7, 15) if zone.startswith("UTC") else at_ms(2026, 7, 14, 22)
+    assert [(cap.start_ms, cap.end_ms) for cap in caps.timed()] == [(at_ms(2026, 7, 1), ends)]
+    assert caps.spend(10) == Code.OK
+
+
+def test_a_week_of_utc_that_starts_on_sunday_is_not_rolled_by_scripts(caps):
+    """They know Monday alone: past its end the period is asked for, like a zone's."""
+    engine = caps.engine
+    caps.cap(10, WEEKLY, zone="UTC;week=sunday")
+    [cap] = caps.timed()
+    assert (cap.start_ms, cap.end_ms) == (at_ms(2026, 6, 14), at_ms(2026, 6, 21))
+    assert caps.spend(10) == Code.OK
+    engine.now = cap.end_ms
+    assert engine.reserve("r", 1).code == Code.ROLL_NEEDED
+    assert caps.roll() == [(b"", WEEKLY, b"UTC;week=sunday", b"")]
+    assert caps.spend(10) == Code.OK
+
+
 def test_the_marker_comes_and_goes_with_them(caps):
     """Removing the last one leaves the simple caps as they were; a cap of all models is not one of a model."""
     engine = caps.engine

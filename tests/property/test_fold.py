@@ -33,6 +33,10 @@ def cap(store, user, draw):
     chosen = {"cap_type": period, "model": model, "action": draw.choice(["deny", "warn", "notify"])}
     if draw.random() < 0.8:
         zone = draw.choice(["UTC", "UTC", "UTC", "Europe/Berlin", "Australia/Lord_Howe"])
+        if period == "weekly":
+            chosen["week_start"] = draw.choice(["monday", "sunday"])
+        elif period == "monthly":
+            chosen["anchor_day"] = draw.choice([1, 1, 15, 31])
         store.set_spend_cap(SpendCap(user_id=user, limit=draw.randint(0, 900), timezone=zone, **chosen))
     else:
         store.remove_spend_cap(user, period, model)
