@@ -11,12 +11,13 @@ from ducto_redis import CreditError, MemoryStore, RedisStore, __version__
 from ducto_redis.cli.accounts import balance, holds, top_up
 from ducto_redis.cli.caps import caps
 from ducto_redis.cli.demo import tell
+from ducto_redis.cli.limits import limits
 from ducto_redis.cli.replaying import replay
 from ducto_redis.cli.verifying import verify
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Spend caps, balances and holds on Redis.",
+    help="Spend caps, limits, balances and holds on Redis.",
     epilog="Try it: ducto-redis demo · on a server: ducto-redis demo --redis redis://localhost:6379/0",
 )
 
@@ -33,7 +34,7 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Spend caps, balances and holds on Redis."""
+    """Spend caps, limits, balances and holds on Redis."""
 
 
 app.command()(replay)
@@ -42,6 +43,7 @@ app.command()(balance)
 app.command()(holds)
 app.command("top-up")(top_up)
 app.add_typer(caps, name="caps")
+app.add_typer(limits, name="limits")
 
 
 @app.command()
