@@ -12,13 +12,14 @@ from ducto_redis.cli.accounts import balance, holds, top_up
 from ducto_redis.cli.caps import caps
 from ducto_redis.cli.demo import tell
 from ducto_redis.cli.explaining import explain
+from ducto_redis.cli.limits import limits
 from ducto_redis.cli.opening import open_store
 from ducto_redis.cli.replaying import replay
 from ducto_redis.cli.verifying import verify
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Spend caps, balances and holds on Redis.",
+    help="Spend caps, limits, balances and holds on Redis.",
     epilog="Try it: ducto-redis demo · on a server: ducto-redis demo --redis redis://localhost:6379/0",
 )
 
@@ -35,7 +36,7 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Spend caps, balances and holds on Redis."""
+    """Spend caps, limits, balances and holds on Redis."""
 
 
 app.command()(replay)
@@ -45,6 +46,7 @@ app.command()(holds)
 app.command()(explain)
 app.command("top-up")(top_up)
 app.add_typer(caps, name="caps")
+app.add_typer(limits, name="limits")
 
 
 @app.command()

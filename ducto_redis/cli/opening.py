@@ -56,5 +56,5 @@ def show(table: Table) -> None:
 
 def fail(console: Console, message: str) -> NoReturn:
     """Ends with exit code 2 and a message: the command could not be carried out."""
-    console.print(f"[red]{message}[/red]", soft_wrap=True)
+    console.print(message, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(2)

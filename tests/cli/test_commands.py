@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from typer.testing import CliRunner
 
-from ducto_redis import RateLimit, RedisStore, SpendCap
+from ducto_redis import RateLimit, SpendCap
 from ducto_redis.cli.app import app
-
-
-@pytest.fixture
-def run(server, namespace):
-    """Runs a command on a ready namespace of a real server: exit code, standard output, standard error."""
-    with RedisStore.from_url(server.url, namespace=namespace, shards=2) as store:
-        store.setup()
-
-    def call(*words, code=0):
-        result = CliRunner().invoke(app, [*words, "--redis", server.url, "--namespace", namespace])
-        assert result.exit_code == code, result.output
-        return result
-
-    call.store = RedisStore.from_url(server.url, namespace=namespace)
-    yield call
-    call.store.close()
 
 
 def told(result):
@@ -166,7 +149,8 @@ def test_a_trimmed_ledger_is_not_called_verified(run, server, namespace):
 
 def test_every_command_has_help_with_an_example():
     """--help of each command shows how it is called."""
-    for words in (["balance"], ["holds"], ["top-up"], ["verify"], ["replay"], ["caps", "set"], ["caps", "report"]):
+    for words in (["balance"], ["holds"], ["top-up"], ["verify"], ["replay"], ["caps", "set"], ["caps", "report"],
+                  ["limits", "set"], ["limits", "list"], ["limits", "remove"]):  # fmt: skip
         result = CliRunner().invoke(app, [*words, "--help"])
         assert result.exit_code == 0
         assert "Example" in result.output
