@@ -12,6 +12,7 @@ QUICK = (
     "reserve_credits counts as admitted", "settle forgets its admitted part", "a direct charge is not gated",
     "a successor is not gated", "late settlements are refused all the same", "hours are days",
     "caps of a model hold every model", "others' holds are listed", "resolving leaves the hold",
+    "ancestors' limits are not asked", "what continues is a request", "the burst is ignored", "windows never roll",
 )  # fmt: skip
 
 
