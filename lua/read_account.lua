@@ -14,6 +14,7 @@
 if code ~= OK or not root then
   return { code ~= OK and code or ACCOUNT_UNKNOWN, now_ms, 0, 0 }
 end
+--- @include lib/queue
 --- @include lib/expire
 --- @include lib/apply
 local stored = redis.call('HGET', STATE, 'g' .. PATH)
@@ -27,7 +28,7 @@ for i = 1, #levels do
     --- @inline lib/timed_write
   end
   reply[4 * i + 3] = packed_timed
-  local items, at, present = limits and limits[levels[i]] or '', 1, ''
+  local items, at, present = limited and limited[levels[i]] or limits and limits[levels[i]] or '', 1, ''
   while at <= #items do
     --- @inline lib/limit_state
     --- @inline lib/limit_pack

@@ -19,12 +19,13 @@ local given, deep = ARGV[5], false
 if code ~= OK then
   return { code, now_ms, FRESH, 0 }
 end
---- @include lib/without_limit
 --- @include lib/queue
 --- @include lib/expire
+--- @include lib/without_limit
 --- @include lib/find
 if not record and found_limit then
-  limited = { [PATH] = kept_limits }
+  limited = limited or {}
+  limited[PATH] = kept_limits
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, LIMIT_REMOVE, GENERATION, root[SEQUENCE], now_ms, 0,
     nodes[PATH][BALANCE], #ACCOUNT, ACCOUNT, #reference, reference) .. given

@@ -24,6 +24,8 @@ local given, deep = ARGV[5], false
 if code ~= OK then
   return { code, now_ms, FRESH }
 end
+--- @include lib/queue
+--- @include lib/expire
 --- @include lib/without_limit
 local is_rate = given_kind == GCRA or given_kind == FIXED or given_kind == SLIDING
 if not ((is_rate and given_period_ms > 0 and given_what % 4 <= COUNTS_TOKENS) or (given_kind == CONCURRENT and given_period_ms == 0))
@@ -31,8 +33,6 @@ if not ((is_rate and given_period_ms > 0 and given_what % 4 <= COUNTS_TOKENS) or
   or (given_kind ~= FIXED and (given_limit * given_period_ms > MAX_UNITS or given_burst * given_period_ms > MAX_UNITS)) then
   return { INVALID_ARGUMENT, now_ms, FRESH }
 end
---- @include lib/queue
---- @include lib/expire
 --- @include lib/find
 if not record then
   if kept_count >= LIMITS_MAX then
@@ -63,7 +63,8 @@ if not record then
     state = struct.pack('<i5i6i7', root[SEQUENCE], 0, open)
   end
   given = head .. state .. tail
-  limited = { [PATH] = kept_limits .. given }
+  limited = limited or {}
+  limited[PATH] = kept_limits .. given
   entry = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, LIMIT_SET, GENERATION, root[SEQUENCE], now_ms, given_limit,
     nodes[PATH][BALANCE], #ACCOUNT, ACCOUNT, #reference, reference) .. given
   record_head = struct.pack('<B', DONE)

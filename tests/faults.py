@@ -57,7 +57,7 @@ FAULTS = (
     Fault("records go after a minute", "lib/apply", "age_ms >= ROTATE_MS", "age_ms >= 60000"),
     Fault("the previous store is not searched", "lib/find", "(deep or", "(false or"),
     Fault("a direct charge is made twice", "lib/charge", "elseif record then", "elseif false then"),
-    Fault("a direct charge forgets its floor", "lib/charge", "flags >= 4, nil", "flags >= 4, nil; floor = 0"),
+    Fault("a direct charge forgets its floor", "lib/charge", "flags % 32 >= 16, nil", "flags % 32 >= 16, nil; floor = 0"),
     Fault("a direct charge is not gated", "lib/charge", "--- @include lib/gate", ""),
     Fault("an extension is not gated", "extend", "--- @include lib/gate", ""),
     Fault("an extension is made twice", "extend", "elseif also_record then", "elseif false then"),

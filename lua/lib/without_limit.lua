@@ -6,6 +6,7 @@
 --- @include lib/keys
 --- @include lib/limit
 --- @include lib/load
+--- @include lib/queue
 local given_kind, given_what, given_limit, given_period_ms, given_since, given_last_ms, given_used, given_at = struct.unpack(LIMIT_FORMAT, given)
 local given_burst, given_operation, given_model = given_limit, '', ''
 if given_kind == SLIDING then
@@ -19,7 +20,8 @@ if given_what % HAS_BURST >= HAS_SCOPE then
 end
 local kept_limits, kept_count, found_limit = '', 0, nil
 do
-  local items, at = limits and limits[PATH] or '', 1
+  -- Holds that were just freed have given their places back.
+  local items, at = limited and limited[PATH] or limits and limits[PATH] or '', 1
   while at <= #items do
     local kind, what, _, period_ms, _, _, _, next_at = struct.unpack(LIMIT_FORMAT, items, at)
     local operation, model = '', ''

@@ -169,6 +169,24 @@ def test_concurrency_counts_open_holds(account):
     assert account.reserve(hold="g").code == CONCURRENCY
 
 
+def test_what_expires_gives_its_place_back_whatever_comes_first(account):
+    """The first script after the expiry sets, removes or lists a limit: the place is free in what it leaves."""
+    account.limit(CONCURRENT, 1, 0)
+    for first in (
+        lambda: account.limit(GCRA, 50),
+        lambda: account.limit(CONCURRENT, 1, 0),
+        lambda: account.remove(limit_of(GCRA, 50)),
+        account.engine.read,
+        lambda: account.charge(10**6),
+    ):
+        assert account.reserve().code == OK
+        account.wait(600 * SECOND)
+        first()
+        assert account.reserve().code == OK
+        account.wait(600 * SECOND)
+        account.engine.read()
+
+
 def test_a_concurrency_limit_counts_what_is_open_already(account):
     """Set while two of its type are open, it has two."""
     for hold, operation in (("a", "chat"), ("b", "chat"), ("c", "image")):
