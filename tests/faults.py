@@ -57,7 +57,9 @@ FAULTS = (
     Fault("records go after a minute", "lib/apply", "age_ms >= ROTATE_MS", "age_ms >= 60000"),
     Fault("the previous store is not searched", "lib/find", "(deep or", "(false or"),
     Fault("a direct charge is made twice", "lib/charge", "elseif record then", "elseif false then"),
-    Fault("a direct charge forgets its floor", "lib/charge", "flags % 32 >= 16, nil", "flags % 32 >= 16, nil; floor = 0"),
+    Fault(
+        "a direct charge forgets its floor", "lib/charge", "flags % 32 >= 16, nil", "flags % 32 >= 16, nil; floor = 0"
+    ),
     Fault("a direct charge is not gated", "lib/charge", "--- @include lib/gate", ""),
     Fault("an extension is not gated", "extend", "--- @include lib/gate", ""),
     Fault("an extension is made twice", "extend", "elseif also_record then", "elseif false then"),
@@ -74,7 +76,7 @@ FAULTS = (
     Fault("a late settlement has its own part", "settle", "own_amount, own_admitted = 0, 0", "own_amount = own_amount"),
     Fault("late settlements are refused all the same", "settle", "bills_late and hold_state", "false and hold_state"),
     Fault("the model at settle is ignored", "settle", "charge_model or used_model", "used_model"),
-    Fault("over_cap='record' clamps", "lib/admit", "strict = strict and flags < 8", "strict = strict"),
+    Fault("over_cap='record' clamps", "lib/admit", "strict = strict and flags % 16 < 8", "strict = strict"),
     Fault(
         "caps of a model count every model", "lib/spend", "item[T_MODEL] == '' or item[T_MODEL] == used_model", "true"
     ),
