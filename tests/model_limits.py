@@ -95,7 +95,9 @@ class LimitState(State):
         for each in looked:
             each.take(self.now, self._cost(each, ask))
         if hold:
-            hold.took = list(looked)
+            # A successor asks no limit for tokens, but those it is said to have used are counted when it ends.
+            every = [each for level in levels_of(account) for each in self._of(level)]
+            hold.took = [each for each in every if each.sees(ask.model, ask.operation)]
         return self._told((each, False, 0) for each in looked)
 
     def correct(self, hold: Hold, amount: int, tokens: int | None) -> None:

@@ -174,6 +174,8 @@ def test_what_expires_gives_its_place_back_whatever_comes_first(account):
     account.limit(CONCURRENT, 1, 0)
     for first in (
         lambda: account.limit(GCRA, 50),
+        lambda: (account.remove(limit_of(CONCURRENT, 1, 0)), account.limit(CONCURRENT, 1, 0)),
+        lambda: account.limit(CONCURRENT, 1, 0, operation="chat"),
         lambda: account.limit(CONCURRENT, 1, 0),
         lambda: account.remove(limit_of(GCRA, 50)),
         account.engine.read,

@@ -166,6 +166,17 @@ def test_open_holds_count_in_a_cap_of_their_model_registered_later(caps):
     assert (caps.timed("search")[0].held, caps.timed("search")[0].spent) == (0, 10)
 
 
+def test_a_cap_registered_by_the_script_that_frees_a_hold_does_not_count_it(caps):
+    """The hold is over, though its record still says open when the cap is made."""
+    engine = caps.engine
+    engine.grant("a", 100)
+    engine.reserve("h", 10, label=label("gpt"))
+    engine.now += 600_000
+    caps.cap(50, DAILY, model="gpt")
+    assert caps.timed()[0].held == 0
+    assert engine.reserve("k", 50, label=label("gpt")).code == Code.OK
+
+
 def test_settling_with_another_model_has_no_admitted_part_there(caps):
     """A hold admitted for llama that is settled as gpt is bound by the room of gpt's cap alone (SPEC 4)."""
     engine = caps.engine
