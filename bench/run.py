@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from client_time import measure_async, measure_sync
 from measuring import ROOT, conditions, running_server
+from peers_time import measure_three_limits
 from reporting import Figure, Section, versions, write
 from server_time import Size, measure_batches, measure_many_accounts, measure_many_holds, measure_operations
 from weights import measure_flat, measure_memory
@@ -33,8 +34,8 @@ and [least-greatest]. SCRIPT FLUSH comes before every part. Account ids are uuid
 
 SERVER = """\
 Server time is INFO commandstats, microseconds per EVALSHA. The calls are those that the public store makes, sent in
-pipelines of 64, as is the bare script: one HMGET of 10 fields and one HSET of 6. A full charge is `store.deduct`:
-caps, balance, operation id, ledger entry; without a rate limit, which comes later."""
+pipelines of 64, as is the bare script: one HMGET of 10 fields and one HSET of 6. A full charge is `store.deduct`
+with a GCRA rate limit, caps, balance, operation id and ledger entry; reserve and settle are without a rate limit."""
 
 ACCOUNTS = """\
 Random accounts of many, beside a second server with few. All are copies of one account with two caps and a record.
@@ -43,6 +44,11 @@ The control tells what the machine's memory adds to any script that meets anothe
 CALLERS = """\
 One call after the other over a unix socket, in blocks of 100 that take turns, results as models. Beside the bare script
 the ratio holds the work of the scripts; beside the same script, sent by redis-py's EVALSHA, it is driver and models."""
+
+PEERS = """\
+One thread, blocks that take turns, results as models. On our side one charge with a rate limit, a daily and a monthly
+cap, balance, operation id and ledger entry, all or nothing; on the other three calls of `limits` (fixed windows on the
+same server), which are three decisions and count where another refuses."""
 
 MEMORY = """\
 Growth of `used_memory`; how it is weighed is told in `bench/results/layout.md`. The rate limit is a stand-in of
@@ -92,6 +98,7 @@ def parts_of(options: Options) -> list[Part]:
         ("Server time of an item in a batch", "", served(measure_batches, size)),
         ("A lone caller, sync", CALLERS, served(measure_sync, size)),
         ("A lone caller, asyncio", "", served(measure_async, size)),
+        ("Three limits in one call", PEERS, served(measure_three_limits, size)),
         ("Memory", MEMORY, served(measure_memory, options.weighed, options.held)),
         ("Memory over time", FLAT, lambda: measure_flat(options.periods)),
     ]

@@ -66,7 +66,7 @@ def figures_of(times: Times, calls: int, rows: Sequence[tuple[str, str, str, str
 
 
 def measure_operations(client: redis.Redis, size: Size) -> list[Figure]:
-    """S1 and S2: full charge with 2 caps, 6 caps and 3 levels of 2 caps, reserve and settle, all beside bare."""
+    """S1 and S2: charges with caps on one and three levels, with and without rate limits; reserve, settle; by bare."""
     bare, subject = Bare(client, size.calls), Subject(client)
     plain = subject.accounts(size.calls)
     turns: list[Callable[[Times], None]] = [
@@ -74,22 +74,25 @@ def measure_operations(client: redis.Redis, size: Size) -> list[Figure]:
         partial(hold_and_settle, subject, plain, ""),
     ]
     missing: list[Figure] = []
+    every = ", ".join(SIX_CAPS)
     variants = (
-        ("full charge, 2 caps / bare", TWO_CAPS, "", 2.8),
-        (f"full charge, 6 caps ({', '.join(SIX_CAPS)}) / bare", SIX_CAPS, "", 3.3),
-        ("full charge, 3 levels of 2 caps / bare", TWO_CAPS, "/team/alice", 5.5),
+        ("full charge, rate limit and 2 caps / bare", TWO_CAPS, "", True, 2.8),
+        (f"full charge, rate limit and 6 caps ({every}) / bare", SIX_CAPS, "", True, 3.3),
+        ("full charge, 3 levels of a rate limit and 2 caps / bare", TWO_CAPS, "/team/alice", True, 5.5),
+        ("charge without a rate limit, 2 caps / bare", TWO_CAPS, "", False, None),
+        ("charge without a rate limit, 6 caps / bare", SIX_CAPS, "", False, None),
+        ("charge without rate limits, 3 levels of 2 caps / bare", TWO_CAPS, "/team/alice", False, None),
     )
-    for what, caps, below, wanted in variants:
+    for what, caps, below, limited, wanted in variants:
         try:
-            subject.operation("deduct")
-            names = plain if what == variants[0][0] else subject.accounts(size.calls, caps, below)
+            names = subject.accounts(size.calls, caps, below, limited=limited)
             turns.append(partial(charge, subject, names, what))
         except MissingError as error:
             missing.append(Figure("S1", what, wanted=wanted, remark=str(error)))
     flush_scripts(client, bare, subject)
     times = take_turns(turns, size.repetitions)
     client.flushall()
-    rows = [("S1", what, what, BARE, wanted) for what, _, _, wanted in variants]
+    rows = [("S1" if limited else "", what, what, BARE, wanted) for what, _, _, limited, wanted in variants]
     rows += [("S2", f"{name} / bare", name, BARE, 3.3) for name in ("reserve", "settle")]
     return missing + figures_of(times, size.calls, rows)
 

@@ -13,7 +13,7 @@ import redis
 from layout_variants import BARE
 from measuring import load, run, time_calls
 
-from ducto_redis import RedisStore, SpendCap
+from ducto_redis import RateLimit, RedisStore, SpendCap
 from ducto_redis.core.scripts import ScriptSet, script_names
 from ducto_redis.core.steps import Batch, Call
 from ducto_redis.drivers.replies import command_of
@@ -120,8 +120,8 @@ class Subject:
     def _command(self, call: Call[Any]) -> tuple[Any, ...]:
         return command_of(call, self.scripts[call.script], None)
 
-    def open_account(self, name: str, caps: Sequence[str] = TWO_CAPS) -> None:
-        """An account with credits, and deny caps of these kinds on every level of its path.
+    def open_account(self, name: str, caps: Sequence[str] = TWO_CAPS, *, limited: bool = False) -> None:
+        """An account with credits; on every level deny caps of these kinds and, when limited, a GCRA rate limit.
 
         Raises:
             MissingError: A kind of cap is not there.
@@ -137,6 +137,8 @@ class Subject:
                     msg = f"kind of cap missing: {kind}"
                     raise MissingError(msg) from None
                 self.store.set_spend_cap(wanted)
+            if limited:
+                self.store.set_rate_limit("/".join(segments[: depth + 1]), RateLimit("1m/second"))
 
     def copy(self, template: str, names: Sequence[str]) -> None:
         """Copies an account - its state, open holds and records - to other roots; a script writes a thousand a call."""
@@ -155,10 +157,12 @@ class Subject:
                 run(self.client, [("EVALSHA", sha, len(part), *(each[at] for each in part), dump)
                                   for at, dump in present])  # fmt: skip
 
-    def accounts(self, amount: int, caps: Sequence[str] = TWO_CAPS, below: str = "") -> list[str]:
+    def accounts(
+        self, amount: int, caps: Sequence[str] = TWO_CAPS, below: str = "", *, limited: bool = False
+    ) -> list[str]:
         """New accounts, all copies of one that was opened through the store."""
         names = new_names(amount, below)
-        self.open_account(names[0], caps)
+        self.open_account(names[0], caps, limited=limited)
         # With a record, so that no store of records is new while times are taken.
         self.store.settle(names[0], self.store.reserve(names[0], 1), 1)
         self.copy(names[0], names[1:])

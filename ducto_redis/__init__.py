@@ -1,14 +1,17 @@
 """ducto_redis: spend caps, balances and holds decided in one atomic round trip to Redis."""
 
+from ducto_redis.aio.limiter import AsyncRateLimiter
 from ducto_redis.aio.manager import AsyncCreditManager
 from ducto_redis.aio.store import AsyncRedisStore
 from ducto_redis.codes import Code
+from ducto_redis.decisions import CapNotice, Decision, LimitNotice, RateDecision
 from ducto_redis.drivers.retrying import RetryPolicy
 from ducto_redis.errors import (
     AccountUnknownError,
     AuthenticationFailed,
     CancelledOperationError,
     CapReachedError,
+    ConcurrencyLimitError,
     ConfigError,
     CreditError,
     IdempotencyConflict,
@@ -23,6 +26,7 @@ from ducto_redis.errors import (
     NeedsRestore,
     OutcomeUnknown,
     PrecisionMismatch,
+    RateLimitedError,
     SchemaNewer,
     ScriptFailed,
     ServerTooOld,
@@ -30,6 +34,8 @@ from ducto_redis.errors import (
     StoreUnavailable,
 )
 from ducto_redis.events import CREDIT_EVENT_TYPES, CreditEvent, CreditEventEmitter
+from ducto_redis.headers import http_status, rate_limit_headers
+from ducto_redis.limiter import RateLimiter
 from ducto_redis.manager import CreditManager
 from ducto_redis.models import (
     AddCreditsResult,
@@ -37,7 +43,6 @@ from ducto_redis.models import (
     BalanceResult,
     CapCheckResult,
     CapListResult,
-    CapNotice,
     CapResult,
     CreditMetadata,
     DeductionResult,
@@ -48,13 +53,18 @@ from ducto_redis.models import (
 )
 from ducto_redis.pricing.config import OperationPolicy, PlanDefinition, PricingConfigData
 from ducto_redis.pricing.metrics import ToolCall, UsageMetrics
+from ducto_redis.rates import ConcurrencyLimit, RateLimit
 from ducto_redis.store import MemoryStore, RedisStore
 from ducto_redis.work_models import (
     ChargeItem,
     Difference,
+    ExplainResult,
     HoldInfo,
     HoldListResult,
+    LimitListResult,
+    LimitResult,
     OpenAccountResult,
+    PayerResult,
     ReserveItem,
     ResolveResult,
     SweepResult,
@@ -68,6 +78,7 @@ __all__ = [
     "AccountUnknownError",
     "AddCreditsResult",
     "AsyncCreditManager",
+    "AsyncRateLimiter",
     "AsyncRedisStore",
     "AuthenticationFailed",
     "AvailableResult",
@@ -80,14 +91,18 @@ __all__ = [
     "CapResult",
     "ChargeItem",
     "Code",
+    "ConcurrencyLimit",
+    "ConcurrencyLimitError",
     "ConfigError",
     "CreditError",
     "CreditEvent",
     "CreditEventEmitter",
     "CreditManager",
     "CreditMetadata",
+    "Decision",
     "DeductionResult",
     "Difference",
+    "ExplainResult",
     "HoldInfo",
     "HoldListResult",
     "HoldResult",
@@ -99,15 +114,23 @@ __all__ = [
     "LeaseExpiredError",
     "LeaseNotFoundError",
     "LimitExceededError",
+    "LimitListResult",
+    "LimitNotice",
+    "LimitResult",
     "MemoryStore",
     "NamespaceUnknown",
     "NeedsRestore",
     "OpenAccountResult",
     "OperationPolicy",
     "OutcomeUnknown",
+    "PayerResult",
     "PlanDefinition",
     "PrecisionMismatch",
     "PricingConfigData",
+    "RateDecision",
+    "RateLimit",
+    "RateLimitedError",
+    "RateLimiter",
     "RedisStore",
     "ReleaseResult",
     "ReserveItem",
@@ -125,4 +148,6 @@ __all__ = [
     "UsageMetrics",
     "VerifyResult",
     "__version__",
+    "http_status",
+    "rate_limit_headers",
 ]

@@ -54,9 +54,9 @@ MEANINGS: dict[Code, str] = {
     Code.BACKLOG_FULL: "too many ledger entries wait to be drained",
     Code.TOO_MANY_HOLDS: "the account's root has as many open holds as it may have",
     Code.TOO_MANY_CAPS: "the account has as many caps as it may have",
-    Code.TOO_MANY_LIMITS: "the account has as many rate limits as it may have",
-    Code.CONCURRENCY_LIMIT: "as many operations run as may run at once",
-    Code.RATE_LIMITED: "a rate limit is used up for now",
+    Code.TOO_MANY_LIMITS: "the account has as many rate and concurrency limits as it may have",
+    Code.CONCURRENCY_LIMIT: "as many holds are open as may be open at once",
+    Code.RATE_LIMITED: "a rate limit does not allow so much now",
     Code.CAP_REACHED: "a spend cap does not allow the amount",
     Code.INSUFFICIENT_CREDITS: "the available credits do not cover the amount",
 }

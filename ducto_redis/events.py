@@ -1,4 +1,4 @@
-"""Events: what happened, as data on results and through emitters (SPEC 7; types as ducto's plus ``cap_notify``)."""
+"""Events: what happened, as data on results and through emitters (SPEC 7; ducto's types, ``cap_notify``, limits)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ LEASE_EXPIRED: Final = "credits.lease_expired"
 CAP_REACHED: Final = "credits.cap_reached"
 CAP_WARNING: Final = "credits.cap_warning"
 CAP_NOTIFY: Final = "credits.cap_notify"
+RATE_LIMITED: Final = "credits.rate_limited"
+CONCURRENCY_LIMITED: Final = "credits.concurrency_limited"
 
 #: Every type this release emits.
 CREDIT_EVENT_TYPES: Final[tuple[str, ...]] = (
@@ -35,6 +37,8 @@ CREDIT_EVENT_TYPES: Final[tuple[str, ...]] = (
     CAP_REACHED,
     CAP_WARNING,
     CAP_NOTIFY,
+    RATE_LIMITED,
+    CONCURRENCY_LIMITED,
 )
 
 

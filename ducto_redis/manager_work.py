@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
 from ducto_redis.core.entries import Entry
-from ducto_redis.manager_base import ManagerBase
+from ducto_redis.manager_limits import ManagedLimits
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult
 from ducto_redis.money import Amount
 from ducto_redis.sweeper import Sweeper
@@ -21,7 +21,7 @@ from ducto_redis.work_models import (
 )
 
 
-class ManagedWork(ManagerBase):
+class ManagedWork(ManagedLimits):
     """Part of ``CreditManager``."""
 
     def open_account(self, user_id: str) -> OpenAccountResult:
@@ -39,11 +39,14 @@ class ManagedWork(ManagerBase):
         min_balance: Amount = 0,
         overdraft_floor: Amount | None = None,
         metadata: Metadata = None,
+        tokens: int = 0,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> DeductionResult:
         """Charges at once, without a hold, what ``reserve`` would admit. See ``RedisStore.deduct``.
 
         Raises:
+            RateLimitedError: A rate limit is used up for now.
             CapReachedError: A deny cap does not allow the amount.
             InsufficientCreditsError: The available credits do not cover it.
             AccountUnknownError: There is no such account (overdraft, postpaid).
@@ -58,6 +61,8 @@ class ManagedWork(ManagerBase):
                 min_balance=min_balance,
                 overdraft_floor=overdraft_floor,
                 metadata=metadata,
+                tokens=tokens,
+                dry_run=dry_run,
                 idempotency_key=idempotency_key,
             )
         )

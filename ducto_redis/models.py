@@ -6,14 +6,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
+from ducto_redis.decisions import CapAction, CapNotice, Decision
 from ducto_redis.events import CreditEvent
 from ducto_redis.money import Amount
-from ducto_redis.periods import CapType, zone_of
+from ducto_redis.periods import LAST_ANCHOR, CapType, WeekStart, check_start, zone_of
 
 MAX_MODEL_BYTES = 128
-CapAction = Literal["deny", "warn", "notify"]
+MAX_TYPE_BYTES = 64
 BillingMode = Literal["strict", "overdraft", "postpaid"]
 OverCap = Literal["clamp", "record"]
 LateSettlement = Literal["reject", "bill"]
@@ -38,11 +39,13 @@ class SpendCap(BaseModel):
 
     Attributes:
         user_id: The account; a path for a level of a hierarchy.
-        cap_type: "hourly", "daily", "weekly" (from Monday), "monthly", "yearly", "total". Accepted as ``type`` too.
+        cap_type: "hourly", "daily", "weekly", "monthly", "yearly", "total". Accepted as ``type`` too.
         limit: Credits, >= 0. Spend may reach it; with "deny" it never passes it.
         action: "deny" refuses, "warn" and "notify" let pass and report.
         model: Counts only what is spent on this model, 1 to 128 bytes; None counts everything.
         timezone: IANA name of the zone whose calendar counts; "total" has none.
+        week_start: The day on which a weekly cap starts.
+        anchor_day: The day, 1 to 31, on which a monthly cap starts; in shorter months their last day.
     """
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
@@ -53,6 +56,8 @@ class SpendCap(BaseModel):
     action: CapAction = "deny"
     model: str | None = None
     timezone: str = "UTC"
+    week_start: WeekStart = "monday"
+    anchor_day: int = Field(default=1, ge=1, le=LAST_ANCHOR)
 
     @field_validator("model")
     @classmethod
@@ -67,6 +72,13 @@ class SpendCap(BaseModel):
         zone_of(timezone)
         return timezone or "UTC"
 
+    @field_validator("week_start", "anchor_day")
+    @classmethod
+    def _of_its_period(cls, start: str | int, info: ValidationInfo) -> str | int:
+        if "cap_type" in info.data:  # where it is wrong, that is told alone
+            check_start(str(info.field_name), start, info.data["cap_type"])
+        return start
+
     if TYPE_CHECKING:  # what may be passed is wider than what is kept
 
         def __init__(
@@ -78,40 +90,10 @@ class SpendCap(BaseModel):
             action: CapAction = "deny",
             model: str | None = None,
             timezone: str = "UTC",
+            week_start: WeekStart = "monday",
+            anchor_day: int = 1,
             type: CapType = "daily",  # noqa: A002 - ducto's spelling of cap_type
         ) -> None: ...
-
-
-class CapNotice(BaseModel):
-    """One cap as a decision saw it.
-
-    Attributes:
-        scope: The account whose cap it is (the account itself or an ancestor).
-        cap_type: Its period.
-        limit: Its limit.
-        action: Its action.
-        spent: Spend of the current period: before a refused amount, after a charged one.
-        held: Admitted holds that count against it.
-        reset_at: When the period ends; None for "total".
-        model: The model it counts, or None for all.
-        timezone: The zone whose calendar counts.
-        counted_since: For caps that do not know what was spent before their registration: when that was.
-        first: Whether this very charge crossed the limit.
-        over_cap: Whether a deny cap was passed by a hold admitted before it was lowered.
-    """
-
-    scope: str
-    cap_type: CapType
-    limit: Decimal
-    action: CapAction
-    spent: Decimal
-    held: Decimal
-    reset_at: datetime | None
-    model: str | None = None
-    timezone: str = "UTC"
-    counted_since: datetime | None = None
-    first: bool = False
-    over_cap: bool = False
 
 
 class Result(BaseModel):
@@ -140,8 +122,9 @@ class BalanceResult(Result):
 
 
 class AvailableResult(Result):
-    """The balance, what open holds reserve of it, and what is left."""
+    """The balance, what open holds reserve of it, and what is left - of ``payer``, whose credits the account spends."""
 
+    payer: str = ""
     balance: Decimal = Decimal(0)
     reserved: Decimal = Decimal(0)
     available: Decimal = Decimal(0)
@@ -158,8 +141,8 @@ class AddCreditsResult(Result):
     key_reused: bool = False
 
 
-class HoldResult(Result):
-    """A hold, or why there is none.
+class HoldResult(Decision, Result):
+    """A hold, or why there is none; ``Decision`` says what rate limits had to do with it.
 
     Attributes:
         hold_id: What ``settle``, ``release`` and ``deduct_credits`` take; "" when refused.
@@ -196,8 +179,8 @@ class HoldResult(Result):
         return self.hold_id
 
 
-class DeductionResult(Result):
-    """A charge, or why there was none.
+class DeductionResult(Decision, Result):
+    """A charge, or why there was none; ``Decision`` says what rate limits had to do with it.
 
     Attributes:
         transaction_id: Where the charge stands in the ledger (``<shard>-<entry id>``); "" when nothing was charged.
@@ -260,6 +243,8 @@ class CapCheckResult(Result):
         model: The model it is limited to, or None.
         cap_type: Its period, or None without a cap.
         timezone: The zone whose calendar counts.
+        week_start: The day on which its weeks start, when it is weekly.
+        anchor_day: The day on which its months start, when it is monthly.
         scope: The account whose cap it is.
         reset_at: When its period ends, or None without a cap.
     """
@@ -272,6 +257,8 @@ class CapCheckResult(Result):
     model: str | None = None
     cap_type: CapType | None = None
     timezone: str = "UTC"
+    week_start: WeekStart = "monday"
+    anchor_day: int = 1
     scope: str = ""
     reset_at: datetime | None = None
 

@@ -11,7 +11,7 @@ from ducto_redis.core.entries import Entry
 from ducto_redis.ids import new_id
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult
 from ducto_redis.money import Amount
-from ducto_redis.store_base import StoreBase
+from ducto_redis.store_limits import LimitOperations
 from ducto_redis.sweeper import Sweeper
 from ducto_redis.work_models import (
     ChargeItem,
@@ -24,7 +24,7 @@ from ducto_redis.work_models import (
 )
 
 
-class WorkOperations(StoreBase):
+class WorkOperations(LimitOperations):
     """Part of ``RedisStore``."""
 
     def open_account(self, user_id: str) -> OpenAccountResult:
@@ -42,6 +42,8 @@ class WorkOperations(StoreBase):
         min_balance: Amount = 0,
         overdraft_floor: Amount | None = None,
         metadata: Metadata = None,
+        tokens: int = 0,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> DeductionResult:
         """Charges at once, without a hold, what ``reserve`` would admit; all or nothing (SPEC 2).
@@ -55,6 +57,8 @@ class WorkOperations(StoreBase):
             min_balance: Credits that strict leaves untouched.
             overdraft_floor: The balance, <= 0, that overdraft may reach.
             metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
+            tokens: What was used, for limits that count tokens.
+            dry_run: Only asks: decided alike, but nothing is charged.
             idempotency_key: The same key on the same account charges once within 24 to 48 hours.
 
         Returns:
@@ -70,6 +74,8 @@ class WorkOperations(StoreBase):
             min_balance=min_balance,
             overdraft_floor=overdraft_floor,
             metadata=metadata,
+            tokens=tokens,
+            dry_run=dry_run,
             op_id=idempotency_key or new_id(),
             own_key=idempotency_key is not None,
         )

@@ -1,4 +1,4 @@
-"""For tests, yours and ours: a clock that stands still until it is told, and stores that live by it.
+"""For tests, yours and ours: a clock that stands still until it is told, and stores and limiters that live by it.
 
 Production scripts read the server's clock and accept no other. These stores run a variant of the scripts whose time
 is an argument, so nothing has to sleep for a day to end.
@@ -6,13 +6,17 @@ is an argument, so nothing has to sleep for a day to end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ducto_redis.aio.limiter import AsyncRateLimiter
 from ducto_redis.aio.store import AsyncRedisStore
 from ducto_redis.core.scripts import INJECTED_CLOCK, ScriptSet
 from ducto_redis.drivers import asyncio, embedded, sync
 from ducto_redis.drivers.urls import engine_of
+from ducto_redis.limiter import RateLimiter
+from ducto_redis.rates import RateLimit
 from ducto_redis.store import MemoryStore, RedisStore
 
 
@@ -57,14 +61,53 @@ def memory_store(clock: FakeClock, url: str = "memory://", **settings: Any) -> M
 
 def redis_store(url: str, clock: FakeClock, **settings: Any) -> RedisStore:
     """A store that lives by a fake clock, on a server or embedded; the arguments are those of ``memory_store``."""
-    if engine_of(url) == "memory":
-        return RedisStore(embedded.EmbeddedDriver(embedded.connect(url), INJECTED_CLOCK, clock), **settings)
-    return RedisStore(sync.SyncDriver(sync.connect(url), ScriptSet(INJECTED_CLOCK), clock), **settings)
+    return RedisStore(_driver(url, clock), **settings)
 
 
 def async_redis_store(url: str, clock: FakeClock, **settings: Any) -> AsyncRedisStore:
     """An asyncio store that lives by a fake clock, on a server or embedded."""
+    return AsyncRedisStore(_async_driver(url, clock), **settings)
+
+
+def rate_limiter(url: str, clock: FakeClock, *limits: RateLimit, **settings: Any) -> RateLimiter:
+    """A limiter that lives by a fake clock, on a server or embedded; its ``wait`` moves the clock instead of sleeping.
+
+    Its keys expire by the engine's own clock: limits of a minute and more are there to the end of a test.
+
+    Args:
+        url: ``memory://``, ``memory://name`` or a server's.
+        clock: The clock.
+        limits: Those of ``RateLimiter``.
+        settings: Those of ``RateLimiter``.
+    """
+
+    def sleep(seconds: float) -> None:
+        clock.advance(seconds=seconds)
+
+    return RateLimiter(_driver(url, clock), *limits, **{"sleep": sleep, "now_s": _seconds(clock), **settings})
+
+
+def async_rate_limiter(url: str, clock: FakeClock, *limits: RateLimit, **settings: Any) -> AsyncRateLimiter:
+    """An asyncio limiter that lives by a fake clock; the arguments are those of ``rate_limiter``."""
+
+    async def sleep(seconds: float) -> None:
+        clock.advance(seconds=seconds)
+
+    driver = _async_driver(url, clock)
+    return AsyncRateLimiter(driver, *limits, **{"sleep": sleep, "now_s": _seconds(clock), **settings})
+
+
+def _seconds(clock: FakeClock) -> Callable[[], float]:
+    return lambda: clock() / 1000
+
+
+def _driver(url: str, clock: FakeClock) -> embedded.EmbeddedDriver | sync.SyncDriver:
     if engine_of(url) == "memory":
-        inner = embedded.EmbeddedDriver(embedded.connect(url), INJECTED_CLOCK, clock)
-        return AsyncRedisStore(embedded.AsyncEmbeddedDriver(inner), **settings)
-    return AsyncRedisStore(asyncio.AsyncDriver(asyncio.connect(url), ScriptSet(INJECTED_CLOCK), clock), **settings)
+        return embedded.EmbeddedDriver(embedded.connect(url), INJECTED_CLOCK, clock)
+    return sync.SyncDriver(sync.connect(url), ScriptSet(INJECTED_CLOCK), clock)
+
+
+def _async_driver(url: str, clock: FakeClock) -> embedded.AsyncEmbeddedDriver | asyncio.AsyncDriver:
+    if engine_of(url) == "memory":
+        return embedded.AsyncEmbeddedDriver(embedded.EmbeddedDriver(embedded.connect(url), INJECTED_CLOCK, clock))
+    return asyncio.AsyncDriver(asyncio.connect(url), ScriptSet(INJECTED_CLOCK), clock)

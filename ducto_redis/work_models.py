@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from ducto_redis.decisions import Decision, LimitNotice
 from ducto_redis.models import BillingMode, Credits, OverCap, Result
 
 
@@ -91,6 +92,7 @@ class ChargeItem(BaseModel):
     min_balance: Credits = Decimal(0)
     overdraft_floor: Credits | None = None
     metadata: dict[str, Any] | None = None
+    tokens: int = 0
     idempotency_key: str | None = None
 
 
@@ -140,3 +142,37 @@ class VerifyResult(Result):
             unverifiable=self.unverifiable + other.unverifiable,
             differences=(*self.differences, *other.differences),
         )
+
+
+class PayerResult(Result):
+    """Who pays for an account from now on."""
+
+    payer: str = ""
+
+
+class ExplainResult(Decision, Result):
+    """What would be decided now, and why; nothing was taken. ``caps`` and ``limits`` are all that would be looked at.
+
+    Attributes:
+        amount: Credits that were asked about.
+        balance: The balance.
+        reserved: What open holds reserve of it.
+        available: What is left to hold.
+    """
+
+    amount: Decimal = Decimal(0)
+    balance: Decimal = Decimal(0)
+    reserved: Decimal = Decimal(0)
+    available: Decimal = Decimal(0)
+
+
+class LimitResult(Result):
+    """A rate or concurrency limit was set or removed. ``removed``: there was one."""
+
+    removed: bool = False
+
+
+class LimitListResult(Result):
+    """The rate or the concurrency limits of an account, each with its present use."""
+
+    limits: tuple[LimitNotice, ...] = ()

@@ -17,6 +17,7 @@
 --- @include lib/node
 --- @include lib/record
 local asked, metadata, deep, ended_by, charge_model = read_units(ARGV[5], 0), ARGV[6], true, BY_DEDUCT, nil
+local actual_tokens = nil
 --- @include lib/load
 if not asked then
   code = INVALID_AMOUNT
@@ -28,6 +29,9 @@ end
 --- @include lib/find
 --- @include lib/found_hold
 local payer = nodes[PATH]
+if payer and payer_level > 0 then
+  payer = nodes[levels[payer_level]]
+end
 local notes, charged, answer = '', 0, nil
 if hold_state == SETTLED then
   --- @inline lib/answer_settled

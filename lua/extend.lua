@@ -10,7 +10,7 @@
          refused: the addition
   Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
          LEASE_NOT_FOUND
-         LEASE_EXPIRED CAP_REACHED INSUFFICIENT_CREDITS
+         LEASE_EXPIRED CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
   Rule   the addition is bound by the hold's own floor, and by the caps when the hold was admitted against them.
   Entry  EXTEND   Refused, the hold stays as it is.   Cost O(levels x caps + log holds)
 ]]
@@ -37,7 +37,10 @@ end
 --- @include lib/find
 --- @include lib/found_hold
 --- @include lib/find_also
-local payer, notes, answer = nodes[PATH], '', nil
+local payer, notes, told, answer = nodes[PATH], '', '', nil
+if payer and payer_level > 0 then
+  payer = nodes[levels[payer_level]]
+end
 local total, expires_ms = hold_amount + amount, hold_expires_ms
 if also_record and string.byte(also_record) == TOMBSTONE then
   code = CANCELLED
@@ -59,6 +62,14 @@ else
     --- @include lib/gate
   else
     code = INVALID_AMOUNT
+  end
+  if limits and code ~= INVALID_AMOUNT then
+    local requests, opens, tokens = 0, 0, 0
+    local packed_label = struct.unpack('<Bc0', record, hold_flags >= HAS_FLOOR and hold_terms_at + 7 or hold_terms_at)
+    --- @inline lib/label_parts
+    --- @inline lib/rates
+    --- @inline lib/take_rates
+    told = rate_notes
   end
   if code == OK then
     if ttl_ms > 0 and now_ms + ttl_ms > expires_ms then
@@ -87,4 +98,4 @@ else
 end
 --- @include lib/apply
 return answer or { code, now_ms, FRESH, payer and payer[BALANCE] or 0, payer and payer[HELD] or 0,
-  code == OK and total or amount, expires_ms, notes }
+  code == OK and total or amount, expires_ms, notes .. told }

@@ -25,6 +25,10 @@ end
 --- @include lib/find
 --- @include lib/found_hold
 local payer, refusal, asked, notes = nodes[PATH], OK, 0, ''
+-- What an expired hold leaves is said in the account's own name: nothing is held of its payer any more.
+if payer and payer_level > 0 and hold_state == OPEN then
+  payer = nodes[levels[payer_level]]
+end
 if hold_state == OPEN then
   reason = FREED
   --- @include lib/release_hold

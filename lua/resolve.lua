@@ -50,6 +50,10 @@ for i = 2, found == 0 and count or 1 do
   cancelled = cancelled + (also_record and 1 or 0)
 end
 local payer, refusal, asked, notes = nodes[PATH], CANCELLED, 0, ''
+-- What an expired hold leaves is said in the account's own name: nothing is held of its payer any more.
+if payer and payer_level > 0 and hold_state == OPEN then
+  payer = nodes[levels[payer_level]]
+end
 if found == 0 and cancelled < count then
   -- Even an account that does not exist yet must not be opened by the late arrival: its root is made, nothing else.
   root = root or { LAYOUT, GENERATION, 0, 0, now_ms, 0, 0, 0 }
@@ -76,4 +80,4 @@ elseif ends and hold_state == EXPIRED then
   dirty = levels
 end
 --- @include lib/apply
-return { OK, now_ms, found, told, payer and payer[BALANCE] or 0 }
+return { OK, now_ms, found, told, nodes[PATH] and nodes[PATH][BALANCE] or 0 }

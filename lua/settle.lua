@@ -5,13 +5,15 @@
          4 field       'h<hold id>[/<path>]'
          5 terms       packed: asked (i7), the actual cost, >= 0; 0 charges nothing and ends the hold. Then nothing or:
                        flags (1 bill a hold that expired, 2 open a successor), length and text of the model that was
-                       used ('' the hold's), amount and ttl_ms of the successor, length and text of its field
+                       used ('' the hold's), amount and ttl_ms of the successor, length and text of its field; with flag
+                       4 the tokens that were used (i7)
          6 metadata    for the ledger entry only
   Reply  {code, now_ms, repetition, balance, charged, asked, held_amount, transaction_id, notes}; balance after. With a
          successor then its {code, repetition, balance, held, amount, expires_ms, notes}
   Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED LEASE_NOT_FOUND
          LEASE_EXPIRED;
-         of the successor also INVALID_ARGUMENT TOO_MANY_HOLDS CAP_REACHED INSUFFICIENT_CREDITS
+         of the successor also INVALID_ARGUMENT TOO_MANY_HOLDS CONCURRENCY_LIMIT RATE_LIMITED
+         CAP_REACHED INSUFFICIENT_CREDITS
   Rule   strict: charged = min(asked, own admitted + least room of the deny caps, own + free credits above the floor)
          otherwise the floor alone bounds it (SPEC 5). The rest is shortfall: reported, never charged. Billed after its
          expiry a hold has no part of its own.
@@ -24,11 +26,12 @@
 --- @include lib/record
 local terms, metadata, deep, ended_by = ARGV[5], ARGV[6], true, 0
 local asked = struct.unpack('<i7', terms)
-local bills_late, charge_model, next_amount, next_ttl_ms, also_field = false, nil, 0, 0, nil
+local bills_late, charge_model, next_amount, next_ttl_ms, also_field, actual_tokens = false, nil, 0, 0, nil, nil
 if #terms > 7 then
-  local flags, model, amount, ttl_ms, field = struct.unpack('<BBc0i7i6I2c0', terms, 8)
+  local flags, model, amount, ttl_ms, field, tokens_at = struct.unpack('<BBc0i7i6I2c0', terms, 8)
   bills_late, charge_model = flags % 2 == 1, model ~= '' and model or nil
-  next_amount, next_ttl_ms, also_field = amount, ttl_ms, flags >= 2 and field or nil
+  next_amount, next_ttl_ms, also_field = amount, ttl_ms, flags % 4 >= 2 and field or nil
+  actual_tokens = flags >= 4 and struct.unpack('<i7', terms, tokens_at) or nil
 end
 --- @include lib/load
 if asked < 0 or asked > MAX_UNITS or next_amount < 0 or next_amount > MAX_UNITS then
@@ -41,6 +44,9 @@ end
 --- @include lib/find
 --- @include lib/found_hold
 local payer = nodes[PATH]
+if payer and payer_level > 0 then
+  payer = nodes[levels[payer_level]]
+end
 local notes, charged, answer = '', 0, nil
 local is_late = hold_state == EXPIRED or hold_is_due
 -- Records of expired holds from before the first release that bills late have no terms.

@@ -11,12 +11,24 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ducto_redis"
-MADE = ("store_base", "store_work", "store", "manager_base", "manager_work", "manager")
+MADE = (
+    "store_base",
+    "store_limits",
+    "store_work",
+    "store",
+    "manager_base",
+    "manager_limits",
+    "manager_work",
+    "manager",
+    "limiter",
+)
 WORDS = {
     "redis.Redis": "redis.asyncio.Redis",
     "import redis\n": "import redis.asyncio\n",
     "ducto_redis.store_base": "ducto_redis.aio.store_base",
     "ducto_redis.store_work": "ducto_redis.aio.store_work",
+    "ducto_redis.store_limits": "ducto_redis.aio.store_limits",
+    "ducto_redis.manager_limits": "ducto_redis.aio.manager_limits",
     "ducto_redis.manager_base": "ducto_redis.aio.manager_base",
     "ducto_redis.manager_work": "ducto_redis.aio.manager_work",
     "ducto_redis.store import": "ducto_redis.aio.store import",
@@ -27,6 +39,11 @@ WORDS = {
     "sync.driver_of": "asyncio.driver_of",
     "The synchronous store: credits, holds and caps on a Redis server. Thread-safe and fork-safe.":
         "The asyncio store: credits, holds and caps on a Redis server. It belongs to the loop that first uses it.",
+    "The stand-alone limiter, synchronous": "The stand-alone limiter for asyncio",
+    "from time import sleep as pause\n": "from asyncio import sleep as pause\n",
+    "from collections.abc import Callable\nfrom time": "from collections.abc import Awaitable, Callable\nfrom time",
+    "Callable[[float], object]": "Callable[[float], Awaitable[object]]",
+    "One limiter serves all threads.": "A limiter belongs to the loop that first uses it.",
     "synchronous": "asyncio",
     "A redis-py client": "A redis.asyncio client",
     "ducto_redis.sweeper": "ducto_redis.aio.sweeper",
@@ -34,7 +51,7 @@ WORDS = {
 AWAITED = (
     r"self\._run\(", r"self\._run_many\(", r"self\._driver\.run_flow\(", r"self\._driver\.close\(",
     r"self\._told\(", r"self\._done\(", r"self\.store\.(?!start_sweeper)\w+\(", r"self\.close\(", r"self\._done_many\(",
-    r"self\._sweeper\.stop\(",
+    r"self\._sweeper\.stop\(", r"self\.hit\(", r"self\._sleep\(",
 )  # fmt: skip
 PLAIN = ("__init__", "from_url", "start_sweeper")
 
@@ -47,6 +64,7 @@ def converted(text: str) -> str:
     text = re.sub(r"(?<![\w.])(StoreBase|ManagerBase|Driver|RedisStore|CreditManager)(?=[\s(:\]|,)])", r"Async\1", text)
     text = re.sub(r"(?<![\w.])WorkOperations", "AsyncWorkOperations", text)
     text = re.sub(r"(?<![\w.])ManagedWork", "AsyncManagedWork", text)
+    text = re.sub(r"(?<![\w.])(LimitOperations|ManagedLimits|RateLimiter)", r"Async\1", text)
     for call in AWAITED:
         text = re.sub(rf"(?<!await )(?={call})", "await ", text)
     text = text.replace("emitter.emit_all(", "emitter.aemit_all(")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import cached_property
 from inspect import iscoroutine
 from typing import Any
 
+import redis
+
 from ducto_redis import AsyncCreditManager, CreditManager
-from ducto_redis.testing import FakeClock, async_redis_store, redis_store
+from ducto_redis.drivers import embedded
+from ducto_redis.testing import FakeClock, async_rate_limiter, async_redis_store, rate_limiter, redis_store
 
 #: name -> (asynchronous, on a real server)
 COMBINATIONS = {
@@ -65,6 +69,26 @@ class Api:
         if self.asynchronous:
             return Awaited(AsyncCreditManager(store.face, **settings), self.runner)
         return CreditManager(store, **settings)
+
+    def limiter(self, *limits: Any, **settings: Any) -> Any:
+        """A stand-alone limiter of this combination."""
+        make: Callable[..., Any] = async_rate_limiter if self.asynchronous else rate_limiter
+        limiter = make(self.url, self.clock, *limits, **{"namespace": self.namespace, **settings})
+        face = Awaited(limiter, self.runner) if self.asynchronous else limiter
+        self._faces.append(face)
+        return face
+
+    def dumped(self) -> dict[bytes, Any]:
+        """All that the engine holds for the namespace, byte for byte."""
+        return {key: self.engine.dump(key) for key in sorted(self.engine.keys(f"{self.namespace}:*"))}
+
+    @cached_property
+    def engine(self) -> Any:
+        """A client of the engine under the faces."""
+        client: Any = redis.Redis.from_url(self.url) if self.real else embedded.connect(self.url)
+        if self.real:
+            self._faces.append(client)
+        return client
 
     def close(self) -> None:
         for face in self._faces:

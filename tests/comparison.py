@@ -8,199 +8,27 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-import redis
+from calls import Calls
 from hypothesis.stateful import RuleBasedStateMachine
+from ledger_check import Ledger
 from model_state import HOUR_MS, MAX, Outcome, levels_of
 from model_work import LETTERS, Model
+from told import Units
 
-from ducto_redis import ChargeItem, ReserveItem, SpendCap
-from ducto_redis.core.entries import read_entry
-from ducto_redis.core.fold import RootState, fold
-from ducto_redis.core.verify import state_pairs
-from ducto_redis.drivers.embedded import connect
-from ducto_redis.drivers.replies import flat
-from ducto_redis.drivers.urls import engine_of
 from ducto_redis.errors import CancelledOperationError, InvalidAmountError
-from ducto_redis.models import CapNotice
 from ducto_redis.testing import FakeClock, redis_store
-from ducto_redis.work_models import HoldInfo
 
-PRECISION = 3
 LETTER_OF = {"grant": "g", "reserve": "h", "settle": "h", "succeed": "h", "deduct": "h", "release": "h", "charge": "d"}
 CHARGING = ("settle", "succeed", "deduct", "charge", "charge_many")
-REFUSALS = ("cap_reached", "insufficient_credits", "account_unknown", "invalid_amount")
+REFUSALS = ("concurrency_limit", "rate_limited", "cap_reached", "insufficient_credits", "account_unknown",
+            "invalid_amount")  # fmt: skip
 TREE = ["acme", "acme/search", "acme/search/alice", "acme/search/bob", "acme/chat/{carol}"]
 PLAIN = ["u", "u ", "{0}:s:u", "al\0ice%2Fx"]
 ACCOUNTS = [*TREE, *PLAIN, "🧮 %/{0}:x/n\0", "🧮 %/{0}:x"]
 
 _numbers = itertools.count(1)
-
-
-def credits_of(units: int) -> Decimal:
-    return Decimal(units).scaleb(-PRECISION)
-
-
-def units_of(amount: Decimal) -> int:
-    units = amount.scaleb(PRECISION)
-    assert units == int(units), f"{amount} is no whole number of units"
-    return int(units)
-
-
-def plain(value: Any) -> Any:
-    """A value of a result, as the model writes it."""
-    if isinstance(value, Decimal):
-        return units_of(value)
-    if isinstance(value, datetime):
-        return round(value.timestamp() * 1000)
-    if isinstance(value, HoldInfo):
-        return (plain(value.expires_at), value.hold_id, units_of(value.amount), value.admitted, value.model,
-                value.billing_mode)  # fmt: skip
-    if isinstance(value, CapNotice):
-        return (value.scope, value.cap_type, value.action, units_of(value.limit), units_of(value.spent),
-                units_of(value.held), value.first, value.over_cap, value.model, value.timezone)  # fmt: skip
-    if isinstance(value, tuple):
-        told = [plain(each) for each in value]
-        return tuple(sorted(told) if value and isinstance(value[0], HoldInfo) else told)
-    return value
-
-
-def seen_in(result: Any, told: Outcome) -> Outcome:
-    """What a result says of what the model tells."""
-    seen = {}
-    for key, expected in told.items():
-        if key == "resets":
-            seen[key] = tuple((plain(cap.reset_at), plain(cap.counted_since)) for cap in result.caps)
-        elif isinstance(expected, dict) and getattr(result, key) is not None:
-            seen[key] = seen_in(getattr(result, key), expected)
-        else:
-            seen[key] = plain(getattr(result, key))
-    return seen
-
-
-def _options(mode: str, floor: int, model: str) -> dict[str, Any]:
-    kept = "overdraft_floor" if mode == "overdraft" else "min_balance"
-    return {"billing_mode": mode, kept: credits_of(floor), "model": model or None}
-
-
-class Calls:
-    """The model's operations, on a store."""
-
-    def __init__(self, store: Any) -> None:
-        self.store = store
-
-    def grant(self, account, amount, kind, key):
-        return self.store.add_credits(account, credits_of(amount), type=kind, idempotency_key=key)
-
-    def open_account(self, account):
-        return self.store.open_account(account)
-
-    def reserve(self, account, key, *, amount, ttl_ms, mode, floor, admit, model="", over_cap="clamp"):
-        options = {**_options(mode, floor, model), "ttl": ttl_ms / 1000, "idempotency_key": key}
-        if not admit:
-            del options["billing_mode"]
-            return self.store.reserve_credits(account, credits_of(amount), **options)
-        return self.store.reserve(account, credits_of(amount), over_cap=over_cap, **options)
-
-    def charge(self, account, amount, key, mode="strict", floor=0, model=""):
-        return self.store.deduct(account, credits_of(amount), idempotency_key=key, **_options(mode, floor, model))
-
-    def settle(self, account, hold_id, asked, model="", late="reject"):
-        options = {"model": model or None, "late_settlement": late}
-        return self.store.settle(account, hold_id, credits_of(asked), **options)
-
-    def succeed(self, account, hold_id, asked, *, next_amount, ttl_ms=600_000, model="", late="reject"):
-        options = {"model": model or None, "late_settlement": late, "next_amount": credits_of(next_amount)}
-        return self.store.settle(account, hold_id, credits_of(asked), next_ttl=ttl_ms / 1000, **options)
-
-    def deduct(self, account, hold_id, asked):
-        return self.store.deduct_credits(account, hold_id, credits_of(asked))
-
-    def release(self, account, hold_id):
-        return self.store.release(account, hold_id)
-
-    def extend(self, account, hold_id, amount, key, ttl_ms=0):
-        if not amount and ttl_ms:
-            return self.store.renew(account, hold_id, ttl_ms / 1000, idempotency_key=key)
-        ttl = ttl_ms / 1000 if ttl_ms else None
-        return self.store.extend(account, hold_id, credits_of(amount), ttl=ttl, idempotency_key=key)
-
-    def resolve(self, account, key, operation):
-        return self.store.resolve(account, key, operation)
-
-    def list_holds(self, account):
-        return self.store.list_holds(account, 1000)
-
-    def charge_many(self, items):
-        return self.store.charge_many([
-            ChargeItem(user_id=each["account"], amount=credits_of(each["amount"]), idempotency_key=each["key"],
-                       **_options(each["mode"], each["floor"], each["model"]))
-            for each in items
-        ])  # fmt: skip
-
-    def reserve_many(self, items):
-        return self.store.reserve_many([
-            ReserveItem(user_id=each["account"], amount=credits_of(each["amount"]), idempotency_key=each["key"],
-                        ttl=each["ttl_ms"] / 1000, **_options(each["mode"], each["floor"], each["model"]))
-            for each in items
-        ])  # fmt: skip
-
-    def set_cap(self, account, period, action, limit, model="", zone="UTC"):
-        cap = SpendCap(user_id=account, cap_type=period, action=action, limit=credits_of(limit), model=model or None,
-                       timezone=zone)  # fmt: skip
-        return self.store.set_spend_cap(cap)
-
-    def remove_cap(self, account, period, model=""):
-        return self.store.remove_spend_cap(account, period, model or None)
-
-    def available(self, account):
-        return self.store.get_available(account)
-
-    def listed(self, account):
-        return self.store.list_spend_caps(account)
-
-    def check(self, account, amount, model=""):
-        amount = None if amount is None else credits_of(amount)
-        return self.store.check_spend_cap(account, model=model or None, amount=amount)
-
-
-def client_of(url: str) -> Any:
-    """A redis-py client of an engine."""
-    return connect(url) if engine_of(url) == "memory" else redis.Redis.from_url(url)
-
-
-class Ledger:
-    """What the entries of a namespace add up to, beside what the server holds; read on from call to call.
-
-    Args:
-        client: A redis-py client, of a server or embedded.
-        space: The store's.
-    """
-
-    def __init__(self, client: Any, space: Any) -> None:
-        self.client, self.keys = client, space.keys
-        self.states: dict[str, RootState] = {}
-        self.last: dict[bytes, bytes] = {}
-        self.entries = 0
-
-    def differences(self, accounts: set[str]) -> list[Any]:
-        """Where the state of these accounts' roots is not what the entries add up to."""
-        found = []
-        for root in {levels_of(account)[0] for account in accounts}:
-            account = self.keys.account(root)
-            ledger = account.keys[4]
-            for entry_id, fields in self.client.xrange(ledger, min=b"(" + self.last.get(ledger, b"0")):
-                self.last[ledger] = entry_id
-                self.entries += 1
-                fold([read_entry(fields[b"e"])], self.states)
-            stored = {name.decode(): data for name, data in self.client.hgetall(account.keys[0]).items()}
-            index = flat(self.client.zrange(account.keys[1], 0, -1, withscores=True))
-            state = self.states.get(account.name.decode().split("/")[0], RootState())
-            if stored or state.sequence:
-                found += [each for each in state_pairs(stored, index, state) if each[1] != each[2]]
-        return found
 
 
 class Comparison(RuleBasedStateMachine):
@@ -216,12 +44,8 @@ class Comparison(RuleBasedStateMachine):
         self.model = Model(self.clock.now_ms)
         number = next(_numbers)
         self.namespace = f"machine{number}"
-        self.store = redis_store(
-            self.url, self.clock, namespace=self.namespace, precision=PRECISION, shards=1 + number % 4
-        )
-        self.store.setup()
-        self.ledger = Ledger(self.client, self.store._space)
-        self.calls = Calls(self.store)
+        self.shards = 1 + number % 4
+        self.store: Any = None
         self.steps = 0
         self.transactions: dict[tuple[str, ...], str] = {}
         self.reach_ms = 22 * HOUR_MS  # how far the clock may be set back
@@ -232,8 +56,14 @@ class Comparison(RuleBasedStateMachine):
         self.excuse = False
         self.tally["runs"] += 1
 
-    def start(self, moment: datetime) -> None:
-        """Begins at another time."""
+    def start(self, moment: datetime, precision: int) -> None:
+        """Begins at a time, with a store of its own."""
+        settings = {"namespace": self.namespace, "precision": precision, "shards": self.shards}
+        self.store = redis_store(self.url, self.clock, **settings)
+        self.store.setup()
+        self.ledger = Ledger(self.client, self.store._space)
+        self.units_told = Units(precision)
+        self.calls = Calls(self.store, self.units_told)
         self.clock.set(moment)
         self.model.now = self.clock.now_ms
         self.earliest_ms = self.clock.now_ms
@@ -288,7 +118,7 @@ class Comparison(RuleBasedStateMachine):
     def _compare(
         self, name: str, args: Any, result: Any, told: Outcome, record: tuple[str, ...] = ("", "", ""), state: str = ""
     ) -> None:
-        seen = {"error_code": result} if isinstance(result, str) else seen_in(result, told)
+        seen = {"error_code": result} if isinstance(result, str) else self.units_told.seen_in(result, told)
         assert seen == told, f"{name}{args}, the hold was {state!r}\nstore: {seen}\nmodel: {told}"
         self._same_transaction(name, result, record)
         self._count(name, told)
@@ -318,7 +148,7 @@ class Comparison(RuleBasedStateMachine):
 
     def _count(self, name: str, outcome: Outcome) -> None:
         code = outcome.get("error_code")
-        asks = name in ("available", "listed", "check", "list_holds")
+        asks = name in ("available", "listed", "listed_limits", "check", "list_holds")
         self.tally["calls"] += 1
         self.tally["questions" if asks else f"{name}: {outcome.get('reason') or code or 'done'}"] += 1
         if name == "resolve":
@@ -330,6 +160,10 @@ class Comparison(RuleBasedStateMachine):
         self.tally["shortfall"] += outcome.get("shortfall", 0) > 0
         self.tally["breached"] += name in CHARGING and code is None and bool(outcome["caps"])
         self.tally["own counters"] += any(each[8] or each[9] != "UTC" for each in outcome.get("caps", ()))
+        self.tally["own first days"] += any(each[10:] != ("monday", 1) for each in outcome.get("caps", ()))
+        for each in () if asks else outcome.get("limits", ()):
+            self.tally[f"limit: {each[1]} {each[2]}"] += 1
+            self.tally[f"limit refused: {each[1]}"] += each[9]
 
     # Time
 
@@ -357,6 +191,8 @@ class Comparison(RuleBasedStateMachine):
         """Asks for what is there: each account's caps, and balance, holds and check of the lowest ones."""
         for account in sorted(several & set(self.model.caps)):
             self.send("listed", account=account)
+        for account in sorted(several & set(self.model.limits)):
+            self.send("listed_limits", account=account)
         for account in sorted(several - {account.rpartition("/")[0] for account in several}):
             self.send("available", account=account)
             asked = self.asked if self.steps % 2 else None
@@ -389,7 +225,7 @@ class Comparison(RuleBasedStateMachine):
             self.send("list_holds", account=account)
         for account in sorted(self.model.known):
             lifetime = sum(units for owner, units, kind in self.model.granted if (owner, kind) == (account, "purchase"))
-            assert units_of(self.store.get_balance(account).lifetime_purchased) == lifetime
+            assert self.units_told.units_of(self.store.get_balance(account).lifetime_purchased) == lifetime
             for period in ("daily", "monthly", "total"):
                 if (period, "") not in self.model.caps.get(account, {}):
                     self.send("set_cap", account=account, period=period, action="notify", limit=MAX)

@@ -1,6 +1,6 @@
 """Faults to plant into a copy of the scripts, and how the machine hunts one down.
 
-``make chaos-faults N=52`` hunts all of them; the test command a few that are found fast, one of each kind of script.
+``make chaos-faults N=83`` hunts all of them; the test command a few that are found fast, one of each kind of script.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ FAULTS = (
     Fault("records go after a minute", "lib/apply", "age_ms >= ROTATE_MS", "age_ms >= 60000"),
     Fault("the previous store is not searched", "lib/find", "(deep or", "(false or"),
     Fault("a direct charge is made twice", "lib/charge", "elseif record then", "elseif false then"),
-    Fault("a direct charge forgets its floor", "lib/charge", "flags >= 4, nil", "flags >= 4, nil; floor = 0"),
+    Fault(
+        "a direct charge forgets its floor", "lib/charge", "flags % 32 >= 16, nil", "flags % 32 >= 16, nil; floor = 0"
+    ),
     Fault("a direct charge is not gated", "lib/charge", "--- @include lib/gate", ""),
     Fault("an extension is not gated", "extend", "--- @include lib/gate", ""),
     Fault("an extension is made twice", "extend", "elseif also_record then", "elseif false then"),
@@ -74,7 +76,7 @@ FAULTS = (
     Fault("a late settlement has its own part", "settle", "own_amount, own_admitted = 0, 0", "own_amount = own_amount"),
     Fault("late settlements are refused all the same", "settle", "bills_late and hold_state", "false and hold_state"),
     Fault("the model at settle is ignored", "settle", "charge_model or used_model", "used_model"),
-    Fault("over_cap='record' clamps", "lib/admit", "strict = strict and flags < 8", "strict = strict"),
+    Fault("over_cap='record' clamps", "lib/admit", "strict = strict and flags % 16 < 8", "strict = strict"),
     Fault(
         "caps of a model count every model", "lib/spend", "item[T_MODEL] == '' or item[T_MODEL] == used_model", "true"
     ),
@@ -104,6 +106,91 @@ FAULTS = (
     Fault("a cancelled id is executed", "resolve", "if found == 0 and cancelled < count then", "if false then"),
     Fault("resolving leaves the hold", "resolve", "elseif ends and hold_state == OPEN then", "elseif false then"),
     Fault("others' holds are listed", "read_holds", "or '') == suffix then", "or '') ~= nil then"),
+    Fault(
+        "a fixed limit is passed by one",
+        "lib/rates",
+        "rate_used + cost > rate_limit and",
+        "rate_used + cost > rate_limit + 1 and",
+    ),
+    Fault("a bucket is passed by one", "lib/rates", "> burst * period_ms", "> (burst + 1) * period_ms"),
+    Fault(
+        "the previous window counts in full",
+        "lib/rates",
+        "(part_ms < period_ms and part_ms or period_ms) / period_ms",
+        "1",
+    ),
+    Fault("the previous window is rounded up", "lib/rates", "weighted - weighted % 1", "weighted"),
+    Fault("ancestors' limits are not asked", "lib/rates", "for i = 1, #levels do", "for i = #levels, #levels do"),
+    Fault(
+        "limits of a model look at every model", "lib/rates", "rate_model == '' or rate_model == label_model", "true"
+    ),
+    Fault(
+        "limits of a type look at every type",
+        "lib/rates",
+        "rate_operation == '' or rate_operation == label_operation",
+        "true",
+    ),
+    Fault("what continues is a request", "lib/rates", "elseif requests > 0 then", "elseif true then"),
+    Fault("a rate speaks before open holds", "lib/rates", "if rate_kind == CONCURRENT or rate_code", "if rate_code"),
+    Fault("what a cap refuses is taken", "lib/take_rates", "elseif code == OK then", "else"),
+    Fault("what a limit refuses is taken", "lib/take_rates", "code = rate_code", "code, limited = rate_code, rated"),
+    Fault("limits refuse nothing", "lib/take_rates", "if rate_code ~= OK then", "if false then"),
+    Fault(
+        "the burst is ignored",
+        "lib/limit_state",
+        "burst, next_at = struct.unpack('<i7', items, next_at)",
+        "next_at = next_at + 7",
+    ),
+    Fault(
+        "a bucket drains twice",
+        "lib/limit_state",
+        "(now_ms - last_ms) * rate_limit",
+        "2 * (now_ms - last_ms) * rate_limit",
+    ),
+    Fault("windows never roll", "lib/limit_state", "if start >= last_ms + period_ms then", "if false then"),
+    Fault(
+        "the previous window is forgotten", "lib/limit_state", "start == last_ms + period_ms and rate_used or 0", "0"
+    ),
+    Fault("a step back reopens the window", "lib/limit_state", "last_ms - now_ms > period_ms", "last_ms > now_ms"),
+    Fault("a step back freezes the limit", "lib/limit_state", "last_ms - now_ms > period_ms", "false"),
+    Fault("weeks of limits begin on Thursday", "lib/limit_state", "period_ms % WEEK_MS == 0 and MONDAY_MS or 0", "0"),
+    Fault("amounts are not corrected", "lib/correct_rates", "more = actual_amount - estimated_amount", "more = 0"),
+    Fault("tokens are not corrected", "lib/correct_rates", "more = actual_tokens - label_tokens", "more = 0"),
+    Fault("a place is not given back", "lib/correct_rates", "more = -1", "more = 0"),
+    Fault("a limit corrects what it never counted", "lib/correct_rates", "and admitted_sequence > since", ""),
+    Fault(
+        "a bucket gives back what has drained",
+        "lib/correct_rates",
+        "left < -more * period_ms and -left or more",
+        "more",
+    ),
+    Fault(
+        "a window gives back another's use",
+        "lib/correct_rates",
+        "elseif rate_kind == FIXED and more < 0 and",
+        "elseif false and",
+    ),
+    Fault(
+        "the previous window gives nothing back",
+        "lib/correct_rates",
+        "if admitted_ms >= last_ms - period_ms and",
+        "if false and",
+    ),
+    Fault(
+        "a limit set again forgets",
+        "set_limit",
+        "if found_limit and string.byte(found_limit) == given_kind",
+        "if false",
+    ),
+    Fault("a new limit forgets open holds", "set_limit", "open = open + 1", "open = 0"),
+    Fault("a successor asks for a place", "lib/succeed", "hold_state == OPEN and 2 or 1", "1"),
+    Fault("a successor is a request", "lib/succeed", "label, 0, hold_state", "label, 1, hold_state"),
+    Fault(
+        "a successor forgets when it was admitted",
+        "lib/succeed",
+        "root[SEQUENCE] + 1, now_ms)",
+        "root[SEQUENCE] + 1, 0)",
+    ),
 )
 
 

@@ -193,11 +193,11 @@ class Engine:
 
     def read(self, path: str = "") -> Account:
         reply = self.run("read_account", path)
-        levels = reply[3:]
-        assert len(levels) in (0, 3 * len(levels_of(path)))
-        nodes = tuple(read_node(data) if data else None for data in levels[::3])
-        timed = tuple(tuple(read_timed(data)) for data in levels[2::3])
-        return Account(*reply[:3], nodes, tuple(records.caps_in(data) for data in levels[1::3]), timed)
+        levels = reply[4:]
+        assert len(levels) in (0, 4 * len(levels_of(path)))
+        nodes = tuple(read_node(data) if data else None for data in levels[::4])
+        timed = tuple(tuple(read_timed(data)) for data in levels[2::4])
+        return Account(*reply[:3], nodes, tuple(records.caps_in(data) for data in levels[1::4]), timed)
 
     # What is stored.
 
@@ -269,6 +269,11 @@ class Engine:
         self.forged = True
         self.client.hset(self.state_key, "r", records.pack_root(self.root()._replace(**changes)))
 
+    @staticmethod
+    def _moved(entry: Entry) -> int:
+        sign = {records.GRANT: 1, records.SETTLE: -1, records.CHARGE: -1}.get(entry.kind, 0)
+        return sign * entry.amount
+
     def assert_sound(self) -> None:
         """Sequences without a gap; balances, held and admitted amounts are what the entries add up to."""
         entries = self.entries()
@@ -277,11 +282,15 @@ class Engine:
         holds: dict[str, Entry] = {}
         for entry in entries:
             assert (entry.generation, entry.root) == (GENERATION[:4], self.name)
-            balance[entry.path] += {records.GRANT: entry.amount, records.SETTLE: -entry.amount}.get(entry.kind, 0)
+            balance[entry.path] += self._moved(entry)
             assert entry.balance_after == balance[entry.path], entry
             if entry.kind == records.HOLD:
                 assert entry.field not in holds
                 holds[entry.field] = entry
+            elif entry.kind == records.EXTEND:
+                held = holds[entry.field]
+                detail = {**held.detail, "expires_ms": entry.detail["expires_ms"]}
+                holds[entry.field] = held._replace(amount=held.amount + entry.amount, detail=detail)
             elif entry.kind in (records.SETTLE, records.RELEASE, records.EXPIRE):
                 ended = holds.pop(entry.field, None)
                 assert entry.kind == records.SETTLE or entry.amount == (ended.amount if ended else 0), entry

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ducto_redis.core.packed import Node, Note, PackedCap, int_at, read_caps, read_notes
 
 GRANT, HOLD, SETTLE, RELEASE, EXPIRE, CAP_SET, CAP_REMOVE, OPENED, CHARGE, EXTEND, CANCEL, PERIOD = range(1, 13)
+LIMIT_SET, LIMIT_REMOVE = 16, 17
 OPEN, SETTLED, RELEASED, EXPIRED, DONE, TOMBSTONE = range(1, 7)
 WAS_EXTENDED = HAS_MODEL = 8
 TIMED = 128
@@ -65,7 +66,7 @@ def _detail(kind: int, at: Cursor) -> dict[str, Any]:  # noqa: C901, PLR0911 - o
     if kind == HOLD:
         expires_ms, flags = at.number(6), at.byte()
         floor = at.number() if flags & HAS_FLOOR else 0
-        label = at.text(1)
+        label = at.take(at.byte()).decode("latin-1")
         return {"expires_ms": expires_ms, "flags": flags, "floor": floor, "label": label, "metadata": at.rest()}
     if kind == SETTLE:
         flags = at.byte()
@@ -73,7 +74,7 @@ def _detail(kind: int, at: Cursor) -> dict[str, Any]:  # noqa: C901, PLR0911 - o
         model = {"model": at.text(1)} if flags & HAS_MODEL else {}
         return {"flags": flags, "asked": asked, **model, "metadata": at.rest()}
     if kind == CHARGE:
-        return {"label": at.text(1), "metadata": at.rest()}
+        return {"label": at.take(at.byte()).decode("latin-1"), "metadata": at.rest()}
     if kind == EXTEND:
         return {"expires_ms": at.number(6), "operation": at.text(2)}
     if kind == RELEASE:
@@ -85,6 +86,8 @@ def _detail(kind: int, at: Cursor) -> dict[str, Any]:  # noqa: C901, PLR0911 - o
             cap |= {"start_ms": at.number(6), "end_ms": at.number(6), "since_ms": at.number(6)}
             cap |= {"zone": at.text(1), "model": at.text(1)}
         return cap
+    if kind in (LIMIT_SET, LIMIT_REMOVE):
+        return {"packed": at.rest()}
     if kind == CAP_REMOVE:
         removed = {"kind": at.byte()}
         model = at.text(1)
@@ -177,7 +180,9 @@ def read_hold(data: bytes) -> HoldRecord:
     if hold.state in (OPEN, EXPIRED):
         if hold.flags & WAS_EXTENDED:
             hold = hold._replace(first=at.number())
-        hold = hold._replace(floor=at.number() if hold.flags & HAS_FLOOR else 0, label=at.text(1))
+        hold = hold._replace(
+            floor=at.number() if hold.flags & HAS_FLOOR else 0, label=at.take(at.byte()).decode("latin-1")
+        )
     elif hold.state == SETTLED:
         charged, balance = at.number(), at.number()
         asked = at.number() if hold.flags & HAS_ASKED else charged

@@ -16,6 +16,7 @@ BUILT_IN: Final = frozenset(
 )
 
 _INCLUDE: Final = re.compile(r"^ *--- @(include|inline) (\S+)$", re.MULTILINE)
+_REPLACE: Final = re.compile(r"^--- @replace (\S+) (\S+)$", re.MULTILINE)
 _ANY_INCLUDE: Final = re.compile(r"^.*@(?:include|inline)\b.*$", re.MULTILINE)
 _LOCAL: Final = re.compile(r"^local (?:function (\w+)|(\w+(?:, \w+)*)(?= =|$| --))", re.MULTILINE)
 _DECLARATION: Final = re.compile(r"^local (?:function .*?^end|[^\n]*(?:\n  [^\n]*)*)$", re.MULTILINE | re.DOTALL)
@@ -47,10 +48,12 @@ def direct(name: str) -> set[str]:
 
 def reached(name: str) -> set[str]:
     """A file and everything it includes, directly or not."""
-    out = {name}
-    for target in direct(name):
-        out |= reached(target)
-    return out
+    replaced = dict(_REPLACE.findall(SOURCES[name]))
+
+    def walk(each: str) -> set[str]:
+        return {each}.union(*(walk(replaced.get(target, target)) for target in direct(each)))
+
+    return walk(name)
 
 
 def declared(name: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 Written from SPEC, not from the scripts. It keeps history instead of counters (``model_state``) and sums it anew for
 each answer; amounts are integer units, times milliseconds. Operations answer a dict whose keys are the attributes of
-the library's result. This file has the operations of the seed, ``model_work`` the others.
+the library's result. This file has the operations of the seed, ``model_work`` the others, ``model_limits`` what rate
+and concurrency limits do.
 
 Rules:
 - Balance = grants - charges (SPEC 1). Whatever would lead a balance or a total beyond 2^53-1 units is
@@ -14,8 +15,8 @@ Rules:
   or what a hold was admitted for, is never refused, however low a limit was set since (SPEC 3).
 - A cap of one model sees charges of it - the model given at settle, else the hold's - and holds admitted for it; a
   hold of another model has no admitted part there (SPEC 4).
-- ``reserve_credits`` is neither gated nor admitted, it names the caps that would refuse. ``deduct_credits`` charges the
-  exact amount, or frees the hold and remembers its refusal (SPEC 3).
+- ``reserve_credits`` is neither gated by caps nor admitted against them, it names those that would refuse.
+  ``deduct_credits`` charges the exact amount, or frees the hold and remembers its refusal (SPEC 3).
 - Floor: strict ``min_balance``, overdraft its floor, postpaid none. ``settle`` charges min(asked, own amount + free),
   in strict also at most own admitted part + least room of the deny caps; free and room are never below 0 (SPEC 5).
 - A hold is over when expires_at <= now; it may then only be released, or settled late without a part of its own.
@@ -30,28 +31,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from model_state import MAX, Cap, Hold, Notice, Outcome, State, levels_of, period_of
+from model_limits import Ask, LimitState
+from model_state import MAX, Cap, Hold, Notice, Outcome, levels_of
 
 FRESH = {"idempotent": False, "key_reused": False}
 CANCELLED = {"error_code": "cancelled"}
 
 
-class SeedModel(State):
+class SeedModel(LimitState):
     """The operations that the seed names, with every cap and mode."""
 
     def _gate(
-        self, account: str, amount: int, floor: int, *, binds: bool, model: str, hold: Hold | None = None
-    ) -> Outcome:
-        """Why an amount is refused, and by which caps; an own hold's parts are spendable."""
+        self, account: str, amount: int, floor: int, *, payer: str, binds: bool, model: str, hold: Hold | None = None,
+        ask: Ask | None = None,
+    ) -> Outcome:  # fmt: skip
+        """Why an amount is refused, by which caps and limits; an own hold's parts are spendable."""
 
         def refuses(each: Notice) -> bool:
             return each.action == "deny" and amount - self.own_part(each, hold) > max(0, each.free)
 
         caps = tuple(each.told() for each in self.notices(account, model, by_level=False) if refuses(each))
-        if caps and binds:
-            return {"error_code": "cap_reached", "caps": caps}
-        enough = amount <= (hold.amount if hold else 0) + self.free(account, floor)
-        return {"error_code": None if enough else "insufficient_credits", "caps": caps}
+        limited, limits = self.limit_gate(account, ask) if ask else (None, ())
+        told = {"caps": caps, "limits": limits}
+        if limited or (caps and binds):
+            return {"error_code": limited or "cap_reached", **told}
+        enough = amount <= (hold.amount if hold else 0) + self.free(payer, floor)
+        return {"error_code": None if enough else "insufficient_credits", **told}
 
     def grant(self, account: str, amount: int, kind: str, key: str | None) -> Outcome:
         """``add_credits``."""
@@ -85,46 +90,53 @@ class SeedModel(State):
 
     def reserve(
         self, account: str, key: str, *, amount: int, ttl_ms: int, mode: str, floor: int, admit: bool,
-        model: str = "", over_cap: str = "clamp",
+        model: str = "", over_cap: str = "clamp", operation: str = "usage", tokens: int = 0,
     ) -> Outcome:  # fmt: skip
         """``reserve``, or without ``admit`` ``reserve_credits``."""
+        payer = self.payer(account)
         if ("h", account, key) in self.cancelled:
-            return self._refused_hold(account, amount, "cancelled")
+            return self._refused_hold(payer, amount, "cancelled")
         if hold := self.holds.get((account, key)):
-            reused = hold.made["amount"] != amount or (hold.state == "open" and hold.label != (model, mode))
+            label = (model, mode, operation)
+            reused = hold.made["amount"] != amount or (hold.state == "open" and hold.label != label)
             return {**hold.made, "expires_at": hold.expires, "idempotent": True, "key_reused": reused}
         floor = -MAX if mode == "postpaid" else floor
         decided: Outcome
         if account not in self.known:
             code = "insufficient_credits" if mode == "strict" else "account_unknown"
             return self._refused_hold(account, amount, code)
-        if not self.exact(account, held=amount):
-            return self._refused_hold(account, amount, "invalid_amount")
-        decided = self._gate(account, amount, floor, binds=admit, model=model)
+        if not self.exact(account, payer, held=amount):
+            return self._refused_hold(payer, amount, "invalid_amount")
+        ask = Ask("hold", amount, tokens, model, operation)
+        decided = self._gate(account, amount, floor, payer=payer, binds=admit, model=model, ask=ask)
         if decided["error_code"]:
-            return self._refused_hold(account, amount, decided["error_code"], decided["caps"])
+            return self._refused_hold(payer, amount, **decided)
         strict = mode == "strict" and over_cap == "clamp"
-        hold = Hold(account, amount, floor, strict, admit, self.now + ttl_ms, self.travelled, {}, model, (model, mode))
-        return self._open(key, hold, decided["caps"])
+        terms = (floor, strict, admit, self.now + ttl_ms, self.travelled, {}, model, (model, mode, operation))
+        hold = Hold(account, amount, *terms, operation=operation, tokens=tokens, payer=payer)
+        return self._open(key, hold, decided["caps"], ask)
 
     def _refused_hold(
-        self, account: str, amount: int, code: str, caps: tuple[Any, ...] = (), *, unread: bool = False
-    ) -> Outcome:
-        balance, held = self.balance(account), self.held(account)
+        self, payer: str, amount: int, error_code: str, caps: tuple[Any, ...] = (), limits: tuple[Any, ...] = (), *,
+        unread: bool = False,
+    ) -> Outcome:  # fmt: skip
+        balance, held = self.balance(payer), self.held(payer)
         told = {} if unread else {"balance": balance, "reserved_total": held, "available": balance - held}
-        return {"error_code": code, "caps": caps, "hold_id": "", "amount": amount, **told, "expires_at": None, **FRESH}
+        told |= {"hold_id": "", "amount": amount, "expires_at": None}
+        return {"error_code": error_code, "caps": caps, "limits": limits, **told, **FRESH}
 
-    def _open(self, key: str, hold: Hold, caps: tuple[Any, ...]) -> Outcome:
+    def _open(self, key: str, hold: Hold, caps: tuple[Any, ...], ask: Ask) -> Outcome:
         self.holds[hold.account, key] = hold
-        balance, held = self.balance(hold.account), self.held(hold.account)
+        balance, held = self.balance(hold.payer), self.held(hold.payer)
         hold.made = {
             "error_code": None, "caps": caps, "hold_id": key, "amount": hold.amount, "balance": balance,
-            "reserved_total": held, "available": balance - held, "expires_at": hold.expires, **FRESH,
+            "reserved_total": held, "available": balance - held, "expires_at": hold.expires, "limits": (), **FRESH,
         }  # fmt: skip
-        return hold.made
+        hold.begun = self.now
+        return {**hold.made, "limits": self.take(hold.account, ask, hold)}
 
-    def _answer(self, account: str, code: str | None, charged: int, asked: int, caps: tuple[Any, ...]) -> Outcome:
-        balance = self.balance(account)
+    def _answer(self, payer: str, code: str | None, charged: int, asked: int, caps: tuple[Any, ...]) -> Outcome:
+        balance = self.balance(payer)
         answer = {"error_code": code, "amount": charged, "shortfall": asked - charged, "caps": caps}
         return {**answer, "balance_after": balance, **FRESH}
 
@@ -135,16 +147,16 @@ class SeedModel(State):
             return {**hold.ended, "idempotent": True, "key_reused": hold.asked != asked}
         code = {"expired": "lease_expired", "resolved": "cancelled"}.get(hold.state if hold else "", "lease_not_found")
         code = "cancelled" if ("h", account, hold_id) in self.cancelled else code
-        return self._answer(account, code, 0, 0, ())
+        return self._answer(self.payer_of(account, hold), code, 0, 0, ())
 
     def _end(self, hold: Hold, state: str, asked: int, answer: Outcome, by: str = "") -> Outcome:
         hold.state, hold.asked, hold.ended, hold.ended_by = state, asked, answer, by
         hold.written = self.travelled
         return answer
 
-    def _spend(self, account: str, charged: int, model: str) -> tuple[Any, ...]:
+    def _spend(self, account: str, charged: int, model: str, payer: str) -> tuple[Any, ...]:
         """Charges, and names the caps that spend lies above now."""
-        self.spend(account, charged, model)
+        self.spend(account, charged, model, payer)
         return tuple(
             each.told(first=each.spent - charged <= each.limit, over=each.action == "deny")
             for each in self.notices(account, model, by_level=False)
@@ -153,21 +165,26 @@ class SeedModel(State):
 
     def _charge(self, hold: Hold, asked: int, charged: int, model: str, by: str) -> Outcome:
         hold.state = "settled"
-        caps = self._spend(hold.account, charged, model)
-        return self._end(hold, "settled", asked, self._answer(hold.account, None, charged, asked, caps), by)
+        caps = self._spend(hold.account, charged, model, hold.payer)
+        return self._end(hold, "settled", asked, self._answer(hold.payer, None, charged, asked, caps), by)
 
-    def settle(self, account: str, hold_id: str, asked: int, *, model: str = "", late: str = "reject") -> Outcome:
+    def settle(
+        self, account: str, hold_id: str, asked: int, *, model: str = "", late: str = "reject",
+        tokens: int | None = None,
+    ) -> Outcome:  # fmt: skip
         """Never refused because of caps or balance."""
         hold = self.holds.get((account, hold_id))
         if not hold or hold.state not in ("open", "expired") or (hold.state == "expired" and late == "reject"):
             return self._not_open(account, hold_id, asked, ("settled",))
         own = hold if hold.state == "open" else None
         used = model or hold.model
-        charged = min(asked, (own.amount if own else 0) + self.free(account, hold.floor))
+        charged = min(asked, (own.amount if own else 0) + self.free(hold.payer, hold.floor))
         if hold.strict:
             charged = min(charged, self.bound(account, used, own))
-        if not self.exact(account, charged=charged):
-            return self._answer(account, "invalid_amount", 0, 0, ())
+        if not self.exact(account, hold.payer, charged=charged):
+            return self._answer(hold.payer, "invalid_amount", 0, 0, ())
+        if own:
+            self.correct(hold, asked, tokens)
         return self._charge(hold, asked, charged, used, "settle")
 
     def deduct(self, account: str, hold_id: str, asked: int) -> Outcome:
@@ -176,16 +193,19 @@ class SeedModel(State):
         if not hold or hold.state != "open":
             return self._not_open(account, hold_id, asked, ("settled", "refused"))
         decided: Outcome = {"error_code": "invalid_amount", "caps": ()}
-        if self.exact(account, charged=asked):
-            decided = self._gate(account, asked, hold.floor, binds=True, model=hold.model, hold=hold)
+        if self.exact(account, hold.payer, charged=asked):
+            decided = self._gate(account, asked, hold.floor, payer=hold.payer, binds=True, model=hold.model, hold=hold)
+        self.correct(hold, 0 if decided["error_code"] else asked, 0 if decided["error_code"] else None)
         if decided["error_code"] is None:
             return self._charge(hold, asked, asked, hold.model, "deduct_credits")
-        return self._end(hold, "refused", asked, self._answer(account, decided["error_code"], 0, 0, decided["caps"]))
+        return self._end(hold, "refused", asked, self._answer(hold.payer, decided["error_code"], 0, 0, decided["caps"]))
 
     def release(self, account: str, hold_id: str) -> Outcome:
         """Never an error."""
         hold = self.holds.get((account, hold_id))
         if hold and hold.state in ("open", "expired"):
+            if hold.state == "open":
+                self.correct(hold, 0, 0)
             hold.state, hold.ended_by, hold.written = "released", "release", self.travelled
             return {"released": True, "reason": "released"}
         reasons = {"settled": "already_settled"}
@@ -194,18 +214,25 @@ class SeedModel(State):
     # Caps and questions
 
     def set_cap(
-        self, account: str, period: str, action: str, limit: int, *, model: str = "", zone: str = "UTC"
-    ) -> Outcome:
+        self, account: str, period: str, action: str, limit: int, *, model: str = "", zone: str = "UTC",
+        week_start: str = "monday", anchor_day: int = 1,
+    ) -> Outcome:  # fmt: skip
         """``set_spend_cap``; a cap that is replaced keeps its counter and moves to the end of the list."""
         self.known |= set(levels_of(account))
         mine = self.caps.setdefault(account, {})
         old = mine.pop((period, model), None)
         if old is None:
-            simple = period in ("daily", "monthly", "total") and zone == "UTC" and not model
-            old = Cap(action, limit, zone, self.now, None if simple else {})
+            simple = period in ("daily", "monthly", "total") and zone == "UTC" and not model and anchor_day == 1
+            old = Cap(action, limit, zone, self.now, None if simple else {}, week_start, anchor_day)
         old.action, old.limit = action, limit
         mine[period, model] = old
         return {"error_code": None}
+
+    def set_payer(self, account: str, payer: str) -> Outcome:
+        """``set_payer``; open holds keep theirs."""
+        self.known |= set(levels_of(account))
+        self.payers[account] = payer
+        return {"error_code": None, "payer": payer}
 
     def remove_cap(self, account: str, period: str, *, model: str = "") -> Outcome:
         """``remove_spend_cap``."""
@@ -214,14 +241,15 @@ class SeedModel(State):
     def available(self, account: str) -> Outcome:
         """``get_available``."""
         code = None if account in self.known else "account_unknown"
-        balance, held = self.balance(account), self.held(account)
-        return {"error_code": code, "balance": balance, "reserved": held, "available": balance - held}
+        payer = self.payer(account)
+        balance, held = self.balance(payer), self.held(payer)
+        return {"error_code": code, "payer": payer, "balance": balance, "reserved": held, "available": balance - held}
 
     def listed(self, account: str) -> Outcome:
         """``list_spend_caps``."""
         mine = [each for each in self.notices(account) if each.scope == account]
         resets = tuple(
-            (None if each.period == "total" else period_of(each.period, self.now, each.cap.zone)[1],
+            (None if each.period == "total" else each.cap.bounds(each.period, self.now)[1],
              None if each.cap.own is None else each.cap.since)
             for each in mine
         )  # fmt: skip
@@ -239,7 +267,8 @@ class SeedModel(State):
                 "error_code": code, "capped": refuses, "current_spend": each.spent, "held": each.held,
                 "cap_limit": each.limit, "action": each.action if refuses or over > 0 else None, "scope": each.scope,
                 "cap_type": each.period, "model": each.model or None, "timezone": each.cap.zone,
-                "reset_at": None if each.period == "total" else period_of(each.period, self.now, each.cap.zone)[1],
+                "week_start": each.cap.week_start, "anchor_day": each.cap.anchor_day,
+                "reset_at": None if each.period == "total" else each.cap.bounds(each.period, self.now)[1],
             }))  # fmt: skip
         if ranked:
             return min(ranked)[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,8 @@ HOUR_MS = 3_600_000
 Outcome = dict[str, Any]
 Record = tuple[str, str, str]  # letter of its kind, account, id
 FOREVER = 2**62
+ONE_DAY = timedelta(days=1)
+WEEK = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 def levels_of(account: str) -> list[str]:
@@ -21,7 +24,29 @@ def levels_of(account: str) -> list[str]:
     return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
 
 
-def period_of(period: str, at_ms: int, zone: str = "UTC") -> tuple[int, int]:
+def begins(period: str, day: date, week_start: str, anchor_day: int) -> bool:
+    """Whether a period begins on a date; months on their last day where they are shorter than the anchor."""
+    if period == "weekly":
+        return day.isoweekday() == 1 + WEEK.index(week_start)
+    if period == "monthly":
+        return day.day == anchor_day or (day.day < anchor_day and (day + ONE_DAY).day == 1)
+    return period == "daily" or (day.day, day.month) == (1, 1)
+
+
+@lru_cache(maxsize=4096)
+def dates_of(period: str, day: date, week_start: str = "monday", anchor_day: int = 1) -> tuple[date, date]:
+    """The first date of the period that a date lies in, and of the next one: date by date."""
+    first, following = day, day + ONE_DAY
+    while not begins(period, first, week_start, anchor_day):
+        first -= ONE_DAY
+    while not begins(period, following, week_start, anchor_day):
+        following += ONE_DAY
+    return first, following
+
+
+def period_of(
+    period: str, at_ms: int, zone: str = "UTC", week_start: str = "monday", anchor_day: int = 1
+) -> tuple[int, int]:
     """Start and end of the calendar period of a zone; days begin at midnight, or when a missing midnight is over."""
     if period == "total":
         return 0, FOREVER
@@ -30,12 +55,7 @@ def period_of(period: str, at_ms: int, zone: str = "UTC") -> tuple[int, int]:
         start = at_ms - (at_ms + offset) % HOUR_MS
         return start, start + HOUR_MS
     day = datetime.fromtimestamp(at_ms // 1000, ZoneInfo(zone)).date()
-    first, following = {
-        "daily": (day, day + timedelta(days=1)),
-        "weekly": (day - timedelta(days=day.weekday()), day + timedelta(days=7 - day.weekday())),
-        "monthly": (day.replace(day=1), date(day.year + day.month // 12, day.month % 12 + 1, 1)),
-        "yearly": (date(day.year, 1, 1), date(day.year + 1, 1, 1)),
-    }[period]
+    first, following = dates_of(period, day, week_start, anchor_day)
 
     def begin(of: date) -> int:
         return round(datetime(of.year, of.month, of.day, tzinfo=ZoneInfo(zone)).astimezone(UTC).timestamp() * 1000)
@@ -49,6 +69,7 @@ class Charge:
     amount: int
     at: int
     model: str
+    payer: str
 
 
 @dataclass
@@ -67,6 +88,11 @@ class Hold:
     asked: int = 0
     ended: Outcome = field(default_factory=dict)
     ended_by: str = ""
+    operation: str = "usage"
+    tokens: int = 0
+    begun: int = 0  # when it was admitted
+    payer: str = ""  # whose credits it holds
+    took: list[Any] = field(default_factory=list)  # the limits that looked at it then
 
     @property
     def admitted(self) -> int:
@@ -83,6 +109,12 @@ class Cap:
     zone: str
     since: int
     own: dict[int, int] | None
+    week_start: str = "monday"
+    anchor_day: int = 1
+
+    def bounds(self, period: str, at_ms: int) -> tuple[int, int]:
+        """Start and end of its period at a moment."""
+        return period_of(period, at_ms, self.zone, self.week_start, self.anchor_day)
 
 
 @dataclass
@@ -101,7 +133,7 @@ class Notice:
     def told(self, *, first: bool = False, over: bool = False) -> tuple[Any, ...]:
         """As results tell it."""
         return (self.scope, self.period, self.action, self.limit, self.spent, self.held, first, over,
-                self.model or None, self.cap.zone)  # fmt: skip
+                self.model or None, self.cap.zone, self.cap.week_start, self.cap.anchor_day)  # fmt: skip
 
     @property
     def free(self) -> int:
@@ -125,6 +157,7 @@ class State:
         self.holds: dict[tuple[str, str], Hold] = {}
         self.keys: dict[Record, tuple[int, Outcome]] = {}  # of all but holds: written, first answer
         self.cancelled: dict[Record, int] = {}  # resolved as never executed: written
+        self.payers: dict[str, str] = {}  # account -> an ancestor
         self.caps: dict[str, dict[tuple[str, str], Cap]] = {}  # account -> period and model -> cap
 
     # Time
@@ -164,10 +197,18 @@ class State:
 
     def balance(self, account: str) -> int:
         granted = sum(amount for owner, amount, _ in self.granted if owner == account)
-        return granted - sum(charge.amount for charge in self.charges if charge.levels[-1] == account)
+        return granted - sum(charge.amount for charge in self.charges if charge.payer == account)
+
+    def payer(self, account: str) -> str:
+        """Whose credits an account spends now."""
+        return self.payers.get(account, account)
+
+    def payer_of(self, account: str, hold: Hold | None) -> str:
+        """Whose credits are told of a hold: its payer's while it is open or could still be billed."""
+        return hold.payer if hold and hold.state in ("open", "expired") else account
 
     def held(self, account: str) -> int:
-        return sum(hold.amount for hold in self.holds.values() if hold.state == "open" and hold.account == account)
+        return sum(hold.amount for hold in self.holds.values() if hold.state == "open" and hold.payer == account)
 
     def admitted(self, level: str, model: str = "") -> int:
         """Admitted open holds here and below; of one model, or of all."""
@@ -179,18 +220,18 @@ class State:
 
     def spent(self, level: str, period: str, cap: Cap | None = None) -> int:
         """Spend, here and below, of the present period and of those that lie ahead."""
-        start = period_of(period, self.now, cap.zone if cap else "UTC")[0]
+        start = (cap.bounds(period, self.now) if cap else period_of(period, self.now))[0]
         if cap and cap.own is not None:
             return sum(amount for begun, amount in cap.own.items() if begun >= start)
         return sum(charge.amount for charge in self.charges if level in charge.levels and charge.at >= start)
 
-    def spend(self, account: str, amount: int, model: str) -> None:
+    def spend(self, account: str, amount: int, model: str, payer: str) -> None:
         """A charge, in the account's history and in every cap that counts it from its registration."""
-        self.charges.append(Charge(levels_of(account), amount, self.now, model))
+        self.charges.append(Charge(levels_of(account), amount, self.now, model, payer))
         for level in levels_of(account):
             for (period, of_model), cap in self.caps.get(level, {}).items():
                 if cap.own is not None and of_model in ("", model):
-                    start = period_of(period, self.now, cap.zone)[0]
+                    start = cap.bounds(period, self.now)[0]
                     cap.own[start] = cap.own.get(start, 0) + amount
 
     def notices(self, account: str, model: str | None = None, *, by_level: bool = True) -> list[Notice]:
@@ -226,9 +267,9 @@ class State:
         """What the money lets pass."""
         return max(0, self.balance(account) - self.held(account) - floor)
 
-    def exact(self, account: str, *, charged: int = 0, held: int = 0) -> bool:
+    def exact(self, account: str, payer: str, *, charged: int = 0, held: int = 0) -> bool:
         """Whether every total stays within the exact range."""
         levels = levels_of(account)
-        if self.held(account) + held > MAX or self.balance(account) - charged < -MAX:
+        if self.held(payer) + held > MAX or self.balance(payer) - charged < -MAX:
             return False
         return all(self.admitted(level) + held <= MAX and self.total(level) + charged <= MAX for level in levels)

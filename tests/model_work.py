@@ -3,6 +3,7 @@
 Rules:
 - A direct charge is admitted like a hold and charged at once; an extension is admitted like a hold, against the caps
   only where the hold was; refused it changes nothing. An expiry never moves back.
+- Rate and concurrency limits are asked by all of these; see ``model_limits``.
 - A successor has the terms of the hold that it succeeds. The settlement stands whether or not it is admitted; sent
   again, the successor is looked up, never made.
 - Resolving an id that was never executed cancels it: whatever comes later under that id answers ``cancelled``.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from model import FRESH, SeedModel
+from model_limits import Ask
 from model_state import MAX, Hold, Outcome, levels_of
 
 LETTERS = {"reserve": "h", "settle": "h", "deduct_credits": "h", "release": "h", "add_credits": "g", "deduct": "d",
@@ -31,72 +33,79 @@ class Model(SeedModel):
         return {"error_code": None, "created": created}
 
     def charge(
-        self, account: str, amount: int, key: str, *, mode: str = "strict", floor: int = 0, model: str = ""
-    ) -> Outcome:
+        self, account: str, amount: int, key: str, *, mode: str = "strict", floor: int = 0, model: str = "",
+        operation: str = "usage", tokens: int = 0,
+    ) -> Outcome:  # fmt: skip
         """``deduct``."""
-        record = ("d", account, key)
+        record, payer = ("d", account, key), self.payer(account)
         if record in self.cancelled:
-            return self._refused_charge(account, "cancelled")
+            return self._refused_charge(payer, "cancelled")
         if record in self.keys:
             first = self.keys[record][1]
             return {**first, "idempotent": True, "key_reused": first["amount"] != amount}
         if account not in self.known:
             return self._refused_charge(account, "insufficient_credits" if mode == "strict" else "account_unknown")
-        if not self.exact(account, charged=amount):
-            return self._refused_charge(account, "invalid_amount")
+        if not self.exact(account, payer, charged=amount):
+            return self._refused_charge(payer, "invalid_amount")
         floor = -MAX if mode == "postpaid" else floor
-        decided = self._gate(account, amount, floor, binds=True, model=model)
+        ask = Ask("charge", amount, tokens, model, operation)
+        decided = self._gate(account, amount, floor, payer=payer, binds=True, model=model, ask=ask)
         if decided["error_code"]:
-            return self._refused_charge(account, decided["error_code"], decided["caps"])
-        caps = self._spend(account, amount, model)
-        answer = self._answer(account, None, amount, amount, caps)
+            return self._refused_charge(payer, **decided)
+        caps = self._spend(account, amount, model, payer)
+        answer = {**self._answer(payer, None, amount, amount, caps), "limits": ()}
         self.keys[record] = (self.travelled, answer)
-        return answer
+        return {**answer, "limits": self.take(account, ask)}
 
-    def _refused_charge(self, account: str, code: str, caps: tuple[Any, ...] = ()) -> Outcome:
-        return self._answer(account, code, 0, 0, caps)
+    def _refused_charge(
+        self, payer: str, error_code: str, caps: tuple[Any, ...] = (), limits: tuple[Any, ...] = ()
+    ) -> Outcome:
+        return {**self._answer(payer, error_code, 0, 0, caps), "limits": limits}
 
     def extend(self, account: str, hold_id: str, amount: int, key: str, *, ttl_ms: int = 0) -> Outcome:
         """``extend``, with 0 units ``renew``."""
-        record = ("e", account, key)
+        record, hold = ("e", account, key), self.holds.get((account, hold_id))
+        payer = self.payer_of(account, hold)
         if record in self.cancelled:
-            return self._refused_hold(account, amount, "cancelled")
+            return self._refused_hold(payer, amount, "cancelled")
         if record in self.keys:
             first = self.keys[record][1]
             reused = (first["asked"], first["ttl"]) != (amount, ttl_ms)
             return {**first["told"], "hold_id": hold_id, "idempotent": True, "key_reused": reused}
-        hold = self.holds.get((account, hold_id))
         if not hold or hold.state != "open":
             code = {"expired": "lease_expired", "resolved": "cancelled"}.get(hold.state if hold else "")
             code = "cancelled" if ("h", account, hold_id) in self.cancelled else code or "lease_not_found"
-            return self._refused_hold(account, amount, code)
-        if not self.exact(account, held=amount) or hold.amount + amount > MAX:
-            return self._refused_hold(account, amount, "invalid_amount")
-        decided = self._gate(account, amount, hold.floor, binds=hold.is_admitted, model=hold.model)
+            return self._refused_hold(payer, amount, code)
+        if not self.exact(account, payer, held=amount) or hold.amount + amount > MAX:
+            return self._refused_hold(payer, amount, "invalid_amount")
+        ask = Ask("more", amount, 0, hold.model, hold.operation)
+        decided = self._gate(
+            account, amount, hold.floor, payer=payer, binds=hold.is_admitted, model=hold.model, ask=ask
+        )
         if decided["error_code"]:
-            return self._refused_hold(account, amount, decided["error_code"], decided["caps"])
+            return self._refused_hold(payer, amount, **decided)
         hold.amount, hold.written = hold.amount + amount, self.travelled
         hold.expires = max(hold.expires, self.now + ttl_ms if ttl_ms else 0)
-        balance, held = self.balance(account), self.held(account)
+        balance, held = self.balance(payer), self.held(payer)
         told = {
             "error_code": None, "hold_id": hold_id, "amount": hold.amount, "balance": balance, "reserved_total": held,
-            "available": balance - held, "expires_at": hold.expires, "caps": (), **FRESH,
+            "available": balance - held, "expires_at": hold.expires, "caps": (), "limits": (), **FRESH,
         }  # fmt: skip
         self.keys[record] = (self.travelled, {"asked": amount, "ttl": ttl_ms, "told": told})
-        return {**told, "caps": decided["caps"]}
+        return {**told, "caps": decided["caps"], "limits": self.take(account, ask)}
 
     def succeed(
         self, account: str, hold_id: str, asked: int, *, next_amount: int, ttl_ms: int = 600_000, model: str = "",
-        late: str = "reject",
+        late: str = "reject", tokens: int | None = None,
     ) -> Outcome:  # fmt: skip
         """``settle`` with a successor, whose outcome is ``next_hold``."""
         hold = self.holds.get((account, hold_id))
-        was_settled = hold is not None and hold.state == "settled"
-        settled = self.settle(account, hold_id, asked, model=model, late=late)
+        before = hold.state if hold else ""
+        settled = self.settle(account, hold_id, asked, model=model, late=late, tokens=tokens)
         if settled["error_code"] is not None:
             return {**settled, "next_hold": None}
         next_id = self.successor(hold_id)
-        return {**settled, "next_hold": self._successor(hold, next_id, next_amount, ttl_ms, was_settled=was_settled)}
+        return {**settled, "next_hold": self._successor(hold, next_id, next_amount, ttl_ms, before)}
 
     @staticmethod
     def successor(hold_id: str) -> str:
@@ -105,22 +114,26 @@ class Model(SeedModel):
         is_counted = bool(colon) and number.isdecimal() and len(number) <= 9
         return f"{stem}:{int(number) + 1}" if is_counted else f"{hold_id}:1"
 
-    def _successor(self, hold: Hold, key: str, amount: int, ttl_ms: int, *, was_settled: bool) -> Outcome:
-        account = hold.account
+    def _successor(self, hold: Hold, key: str, amount: int, ttl_ms: int, before: str) -> Outcome:
+        account, payer = hold.account, hold.payer
         if ("h", account, key) in self.cancelled:
             return self._refused_hold(account, amount, "cancelled", unread=True)
         if made := self.holds.get((account, key)):
             told = {**made.made, "caps": (), "expires_at": made.expires, "idempotent": True}
             return {**told, "key_reused": made.made["amount"] != amount}
-        if was_settled:
+        if before == "settled":
             return {**self._refused_hold(account, amount, "lease_not_found"), "idempotent": True}
-        if not self.exact(account, held=amount):
-            return self._refused_hold(account, amount, "invalid_amount")
-        decided = self._gate(account, amount, hold.floor, binds=hold.is_admitted, model=hold.model)
+        if not self.exact(account, payer, held=amount):
+            return self._refused_hold(payer, amount, "invalid_amount")
+        ask = Ask("next" if before == "open" else "late next", amount, 0, hold.model, hold.operation)
+        decided = self._gate(
+            account, amount, hold.floor, payer=payer, binds=hold.is_admitted, model=hold.model, ask=ask
+        )
         if decided["error_code"]:
-            return self._refused_hold(account, amount, decided["error_code"], decided["caps"])
+            return self._refused_hold(payer, amount, **decided)
         terms = (hold.floor, hold.strict, hold.is_admitted, self.now + ttl_ms, self.travelled, {})
-        return self._open(key, Hold(account, amount, *terms, hold.model, hold.label), decided["caps"])
+        made = Hold(account, amount, *terms, hold.model, hold.label, operation=hold.operation, payer=payer)
+        return self._open(key, made, decided["caps"], ask)
 
     def resolve(self, account: str, key: str, operation: str | None) -> Outcome:
         """Of ids whose record is certain."""
@@ -142,6 +155,8 @@ class Model(SeedModel):
     def _resolve_hold(self, hold: Hold, operation: str | None) -> Outcome:
         ends = operation in ("settle", "deduct_credits", "release")
         if ends and hold.state in ("open", "expired"):
+            if hold.state == "open":
+                self.correct(hold, 0, 0)
             hold.state, hold.written = "resolved", self.travelled
         state = "released" if hold.state in ("refused", "resolved") else hold.state
         first = hold.made["amount"]

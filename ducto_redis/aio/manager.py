@@ -81,11 +81,15 @@ class AsyncCreditManager(AsyncManagedWork):
         overdraft_floor: Amount | None = None,
         over_cap: OverCap | None = None,
         metadata: Metadata = None,
+        tokens: int = 0,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> HoldResult:
         """Sets credits aside before the work: the admission gate, all or nothing. See ``RedisStore.reserve``.
 
         Raises:
+            ConcurrencyLimitError: As many holds are open as may be.
+            RateLimitedError: A rate limit is used up for now.
             CapReachedError: A deny cap does not allow the amount.
             InsufficientCreditsError: The available credits do not cover it.
         """
@@ -101,6 +105,8 @@ class AsyncCreditManager(AsyncManagedWork):
                 overdraft_floor=overdraft_floor,
                 over_cap=over_cap,
                 metadata=metadata,
+                tokens=tokens,
+                dry_run=dry_run,
                 idempotency_key=idempotency_key,
             )
         )
@@ -159,6 +165,7 @@ class AsyncCreditManager(AsyncManagedWork):
         next_ttl: float = DEFAULT_TTL,
         late_settlement: LateSettlement | None = None,
         metadata: Metadata = None,
+        tokens: int | None = None,
     ) -> DeductionResult:
         """Charges the actual cost against a hold; clamped, never refused, by caps and floor. See ``RedisStore.settle``.
 
@@ -176,6 +183,7 @@ class AsyncCreditManager(AsyncManagedWork):
                 next_ttl=next_ttl,
                 late_settlement=late_settlement,
                 metadata=metadata,
+                tokens=tokens,
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ducto_redis.aio.manager_base import AsyncManagerBase
+from ducto_redis.aio.manager_limits import AsyncManagedLimits
 from ducto_redis.aio.sweeper import Sweeper
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
 from ducto_redis.core.entries import Entry
@@ -21,7 +21,7 @@ from ducto_redis.work_models import (
 )
 
 
-class AsyncManagedWork(AsyncManagerBase):
+class AsyncManagedWork(AsyncManagedLimits):
     """Part of ``CreditManager``."""
 
     async def open_account(self, user_id: str) -> OpenAccountResult:
@@ -39,11 +39,14 @@ class AsyncManagedWork(AsyncManagerBase):
         min_balance: Amount = 0,
         overdraft_floor: Amount | None = None,
         metadata: Metadata = None,
+        tokens: int = 0,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> DeductionResult:
         """Charges at once, without a hold, what ``reserve`` would admit. See ``RedisStore.deduct``.
 
         Raises:
+            RateLimitedError: A rate limit is used up for now.
             CapReachedError: A deny cap does not allow the amount.
             InsufficientCreditsError: The available credits do not cover it.
             AccountUnknownError: There is no such account (overdraft, postpaid).
@@ -58,6 +61,8 @@ class AsyncManagedWork(AsyncManagerBase):
                 min_balance=min_balance,
                 overdraft_floor=overdraft_floor,
                 metadata=metadata,
+                tokens=tokens,
+                dry_run=dry_run,
                 idempotency_key=idempotency_key,
             )
         )

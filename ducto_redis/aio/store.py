@@ -150,6 +150,8 @@ class AsyncRedisStore(AsyncWorkOperations):
         overdraft_floor: Amount | None = None,
         over_cap: OverCap | None = None,
         metadata: Metadata = None,
+        tokens: int = 0,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> HoldResult:
         """Sets credits aside before the work: the admission gate, all or nothing (SPEC 3 and 5).
@@ -165,6 +167,8 @@ class AsyncRedisStore(AsyncWorkOperations):
             overdraft_floor: The balance, <= 0, that overdraft may reach.
             over_cap: What settling more than the hold does at deny caps in strict; None takes the store's setting.
             metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
+            tokens: The estimate, for limits that count tokens.
+            dry_run: Only asks: decided alike, but nothing is taken and ``hold_id`` stays empty.
             idempotency_key: Becomes the hold's id; the same key makes one hold within 24 to 48 hours.
 
         Returns:
@@ -183,6 +187,8 @@ class AsyncRedisStore(AsyncWorkOperations):
             overdraft_floor=overdraft_floor,
             over_cap=over_cap or self._over_cap,
             metadata=metadata,
+            tokens=tokens,
+            dry_run=dry_run,
             op_id=idempotency_key or new_id(),
             own_key=idempotency_key is not None,
         )
@@ -246,6 +252,7 @@ class AsyncRedisStore(AsyncWorkOperations):
         next_ttl: float = DEFAULT_TTL,
         late_settlement: LateSettlement | None = None,
         metadata: Metadata = None,
+        tokens: int | None = None,
     ) -> DeductionResult:
         """Charges the actual cost against a hold; caps and floor may clamp the charge, never refuse it (SPEC 5).
 
@@ -258,6 +265,7 @@ class AsyncRedisStore(AsyncWorkOperations):
             next_ttl: The successor's seconds.
             late_settlement: What settling does when the hold expired; None takes the store's setting.
             metadata: Kept in the ledger.
+            tokens: What was used, for limits that count tokens; None lets the estimate stand.
 
         Returns:
             The charge, with the ``shortfall`` that was not charged and the ``next_hold``; or ``lease_not_found``,
@@ -273,6 +281,7 @@ class AsyncRedisStore(AsyncWorkOperations):
             next_ttl=next_ttl,
             late_settlement=late_settlement or self._late_settlement,
             metadata=metadata,
+            tokens=tokens,
         )
 
     async def release(self, user_id: str, hold: str | HoldResult) -> ReleaseResult:

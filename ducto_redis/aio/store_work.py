@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ducto_redis.aio.store_base import AsyncStoreBase
+from ducto_redis.aio.store_limits import AsyncLimitOperations
 from ducto_redis.aio.sweeper import Sweeper
 from ducto_redis.core import holding, operations, resolving, sweeping, verify
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
@@ -24,7 +24,7 @@ from ducto_redis.work_models import (
 )
 
 
-class AsyncWorkOperations(AsyncStoreBase):
+class AsyncWorkOperations(AsyncLimitOperations):
     """Part of ``RedisStore``."""
 
     async def open_account(self, user_id: str) -> OpenAccountResult:
@@ -42,6 +42,8 @@ class AsyncWorkOperations(AsyncStoreBase):
         min_balance: Amount = 0,
         overdraft_floor: Amount | None = None,
         metadata: Metadata = None,
+        tokens: int = 0,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> DeductionResult:
         """Charges at once, without a hold, what ``reserve`` would admit; all or nothing (SPEC 2).
@@ -55,6 +57,8 @@ class AsyncWorkOperations(AsyncStoreBase):
             min_balance: Credits that strict leaves untouched.
             overdraft_floor: The balance, <= 0, that overdraft may reach.
             metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
+            tokens: What was used, for limits that count tokens.
+            dry_run: Only asks: decided alike, but nothing is charged.
             idempotency_key: The same key on the same account charges once within 24 to 48 hours.
 
         Returns:
@@ -70,6 +74,8 @@ class AsyncWorkOperations(AsyncStoreBase):
             min_balance=min_balance,
             overdraft_floor=overdraft_floor,
             metadata=metadata,
+            tokens=tokens,
+            dry_run=dry_run,
             op_id=idempotency_key or new_id(),
             own_key=idempotency_key is not None,
         )

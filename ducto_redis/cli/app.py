@@ -7,16 +7,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ducto_redis import CreditError, MemoryStore, RedisStore, __version__
+from ducto_redis import CreditError, __version__
 from ducto_redis.cli.accounts import balance, holds, top_up
 from ducto_redis.cli.caps import caps
 from ducto_redis.cli.demo import tell
+from ducto_redis.cli.explaining import explain
+from ducto_redis.cli.limits import limits
+from ducto_redis.cli.opening import open_store
 from ducto_redis.cli.replaying import replay
 from ducto_redis.cli.verifying import verify
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Spend caps, balances and holds on Redis.",
+    help="Spend caps, limits, balances and holds on Redis.",
     epilog="Try it: ducto-redis demo · on a server: ducto-redis demo --redis redis://localhost:6379/0",
 )
 
@@ -33,15 +36,17 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Spend caps, balances and holds on Redis."""
+    """Spend caps, limits, balances and holds on Redis."""
 
 
 app.command()(replay)
 app.command()(verify)
 app.command()(balance)
 app.command()(holds)
+app.command()(explain)
 app.command("top-up")(top_up)
 app.add_typer(caps, name="caps")
+app.add_typer(limits, name="limits")
 
 
 @app.command()
@@ -65,8 +70,7 @@ def demo(
     """
     console = Console()
     try:
-        store = RedisStore.from_url(redis, namespace=namespace) if redis else MemoryStore(namespace=namespace)
-        with store:
+        with open_store(redis, namespace) as store:
             as_told = tell(store, console, "a Redis server" if redis else "the embedded engine")
     except CreditError as error:
         console.print(f"[red]{type(error).__name__}[/red]: {error}", soft_wrap=True)

@@ -13,9 +13,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ducto_redis.cli.opening import JsonOption, NamespaceOption, RedisOption, UserArgument, fail, manager_of, show
+from ducto_redis.decisions import CapNotice
 from ducto_redis.errors import CreditError
 from ducto_redis.manager import CreditManager
-from ducto_redis.models import CapNotice, SpendCap
+from ducto_redis.models import SpendCap
 
 caps = typer.Typer(no_args_is_help=True, help="Spend caps: set, list, remove, report.")
 
@@ -25,9 +26,16 @@ ModelOption = Annotated[str | None, typer.Option(help="Only what is spent on thi
 
 def _plain(cap: CapNotice) -> dict[str, Any]:
     told = cap.model_dump(mode="json", include={
-        "scope", "cap_type", "limit", "action", "spent", "held", "model", "timezone", "reset_at", "counted_since",
+        "scope", "cap_type", "limit", "action", "spent", "held", "model", "timezone", "week_start", "anchor_day",
+        "reset_at", "counted_since",
     })  # fmt: skip
     return dict(told)
+
+
+def _calendar(cap: CapNotice) -> str:
+    """The zone, and on which day weeks or months start where that is told."""
+    week = f", from {cap.week_start}" if cap.week_start != "monday" else ""
+    return cap.timezone + (week or (f", from day {cap.anchor_day}" if cap.anchor_day != 1 else ""))
 
 
 def _show(title: str, found: list[CapNotice], *, as_json: bool) -> None:
@@ -38,7 +46,7 @@ def _show(title: str, found: list[CapNotice], *, as_json: bool) -> None:
     for cap in found:
         resets = f"{cap.reset_at:%Y-%m-%d %H:%M} UTC" if cap.reset_at else "never"
         numbers = (str(cap.spent), str(cap.held), str(cap.limit))
-        table.add_row(cap.scope, cap.cap_type, cap.action, *numbers, cap.model or "", cap.timezone, resets)
+        table.add_row(cap.scope, cap.cap_type, cap.action, *numbers, cap.model or "", _calendar(cap), resets)
     show(table)
 
 
@@ -50,6 +58,10 @@ def set_(
     action: Annotated[str, typer.Option(help="deny, warn or notify.")] = "deny",
     model: ModelOption = None,
     timezone: Annotated[str, typer.Option(help="IANA zone whose calendar counts.")] = "UTC",
+    week_start: Annotated[str, typer.Option(help="The day on which weekly caps start.")] = "monday",
+    anchor_day: Annotated[
+        int, typer.Option(help="The day on which monthly caps start; the last one of shorter months.")
+    ] = 1,
     redis: RedisOption = None,
     namespace: NamespaceOption = "ducto",
     as_json: JsonOption = False,
@@ -59,10 +71,13 @@ def set_(
     Examples:
       ducto-redis caps set alice 5000
       ducto-redis caps set acme 200 --period monthly --action warn --model gpt-4o --timezone Europe/Berlin
+      ducto-redis caps set acme 50 --period weekly --week-start sunday --timezone America/New_York
+      ducto-redis caps set acme 900 --period monthly --anchor-day 15
     """
     try:
         wanted = SpendCap.model_validate({
             "user_id": user, "cap_type": period, "limit": limit, "action": action, "model": model, "timezone": timezone,
+            "week_start": week_start, "anchor_day": anchor_day,
         })  # fmt: skip
         with manager_of(redis, namespace) as manager:
             manager.set_spend_cap(wanted)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ducto_redis.drivers.retrying import RetryPolicy
 from ducto_redis.manager import CreditManager
 from ducto_redis.store import MemoryStore, RedisStore
 
@@ -24,6 +25,9 @@ NamespaceOption = Annotated[str, typer.Option(envvar="DUCTO_NAMESPACE", help="Th
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+#: A person at a terminal would rather be told soon that the server is away.
+PATIENCE_S = 2.0
+
 UserArgument = Annotated[str, typer.Argument(help="The account; a path for one below others.", metavar="USER")]
 
 
@@ -37,7 +41,9 @@ def manager_of(redis: str | None, namespace: str) -> Iterator[CreditManager]:
 
 def open_store(redis: str | None, namespace: str) -> RedisStore:
     """The store that the options name."""
-    return RedisStore.from_url(redis, namespace=namespace) if redis else MemoryStore(namespace=namespace)
+    if redis is None:
+        return MemoryStore(namespace=namespace)
+    return RedisStore.from_url(redis, namespace=namespace, retry=RetryPolicy(deadline_s=PATIENCE_S))
 
 
 def show(table: Table) -> None:
@@ -50,5 +56,5 @@ def show(table: Table) -> None:
 
 def fail(console: Console, message: str) -> NoReturn:
     """Ends with exit code 2 and a message: the command could not be carried out."""
-    console.print(f"[red]{message}[/red]", soft_wrap=True)
+    console.print(message, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(2)

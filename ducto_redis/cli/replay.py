@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from ducto_redis.cli.trace import Request
 from ducto_redis.core.entries import Kind
-from ducto_redis.models import CapAction, SpendCap
+from ducto_redis.decisions import CapAction
+from ducto_redis.models import SpendCap
 from ducto_redis.money import to_credits
 from ducto_redis.store import RedisStore
 

@@ -9,12 +9,22 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
-from ducto_redis.core.codec import Scale, refused
+from ducto_redis import models
+from ducto_redis.core.codec import refused
 from ducto_redis.core.keys import Account
+from ducto_redis.core.packed import packed
+from ducto_redis.core.scale import Scale
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Answer, Call
 from ducto_redis.errors import InvalidAmountError, InvalidArgumentError, InvalidIdError
-from ducto_redis.models import MAX_MODEL_BYTES, BillingMode, HoldResult, LateSettlement, OverCap, Result
+from ducto_redis.models import (
+    MAX_MODEL_BYTES,
+    BillingMode,
+    HoldResult,
+    LateSettlement,
+    OverCap,
+    Result,
+)
 from ducto_redis.money import MAX_UNITS, Amount, to_units
 
 R = TypeVar("R", bound=Result)
@@ -25,12 +35,12 @@ Metadata = Mapping[str, Any] | BaseModel | None
 DEFAULT_TTL: Final = 600
 MAX_TTL: Final = 7 * 24 * 3600
 MAX_METADATA_BYTES: Final = 2048
-MAX_TYPE_BYTES: Final = 64
+MAX_TYPE_BYTES: Final = models.MAX_TYPE_BYTES
 
 _MODES: Final[tuple[BillingMode, ...]] = ("strict", "overdraft", "postpaid")
 _OVER_CAP: Final[tuple[OverCap, ...]] = ("clamp", "record")
 _LATE: Final[tuple[LateSettlement, ...]] = ("reject", "bill")
-ADMIT, STRICT, DEEP, RECORD = 1, 2, 4, 8
+ADMIT, STRICT, DEEP, RECORD, DRY = 1, 2, 4, 8, 16
 _LOWEST: Final = -MAX_UNITS
 
 
@@ -127,11 +137,26 @@ def hold_id_of(hold: str | HoldResult) -> str:
     return hold.hold_id if isinstance(hold, HoldResult) else hold
 
 
-def label_of(operation_type: str, model: str | None, mode: BillingMode) -> bytes:
-    """Type, model and mode as a hold or a charge keeps them; opaque to the scripts but for the model."""
+def token_count(tokens: object) -> int:
+    """A number of tokens, 0 to 2^53-1.
+
+    Raises:
+        InvalidArgumentError: It is none.
+    """
+    if isinstance(tokens, int) and not isinstance(tokens, bool) and 0 <= tokens <= MAX_UNITS:
+        return tokens
+    raise InvalidArgumentError(
+        f"invalid_argument: tokens must be a whole number of 0 to {MAX_UNITS}, not {tokens!r:.80}"
+    )
+
+
+def label_of(operation_type: str, model: str | None, mode: BillingMode, tokens: int = 0) -> bytes:
+    """Type, model, mode and tokens (when there are any) as a hold or a charge keeps them."""
     if type(operation_type) is str and (model is None or type(model) is str):
-        return _label_of(operation_type, model, mode)  # few differ, so the last ones are kept
-    return _label_of.__wrapped__(operation_type, model, mode)
+        label = _label_of(operation_type, model, mode)  # few differ, so the last ones are kept
+    else:
+        label = _label_of.__wrapped__(operation_type, model, mode)
+    return label + packed(token_count(tokens)) if tokens != 0 or tokens is False else label
 
 
 @lru_cache(maxsize=1024)
@@ -142,10 +167,11 @@ def _label_of(operation_type: str, model: str | None, mode: BillingMode) -> byte
 
 
 def read_label(data: bytes) -> tuple[str, str | None, BillingMode]:
-    """Reads what ``label_of`` packed."""
-    kind_end = 1 + data[0]
-    model = data[kind_end + 1 : kind_end + 1 + data[kind_end]].decode()
-    return data[1:kind_end].decode(), model or None, _MODES[data[-1]]
+    """Reads type, model and mode of a label; what may follow them is for the scripts."""
+    model_at = 2 + data[0]
+    mode_at = model_at + data[model_at - 1]
+    model = data[model_at:mode_at].decode()
+    return data[1 : model_at - 1].decode(), model or None, _MODES[data[mode_at]]
 
 
 def one_of(value: object, what: str, allowed: tuple[str, ...]) -> str:

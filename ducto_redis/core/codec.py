@@ -6,29 +6,27 @@ Each class here reads the reply of one script; it carries what the reply does no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from ducto_redis import events
 from ducto_redis.codes import MEANINGS, Code
-from ducto_redis.core.keys import Account
-from ducto_redis.core.packed import ACTIONS, NOTE_FIRST, NOTE_OVER, Note, read_notes
+from ducto_redis.core.denials import denial_events, why
+from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
+from ducto_redis.decisions import CapNotice
 from ducto_redis.errors import CreditError, PeriodsDue, error_for
 from ducto_redis.events import CreditEvent, made
 from ducto_redis.models import (
     AddCreditsResult,
     BillingMode,
-    CapAction,
-    CapNotice,
     CapResult,
     DeductionResult,
     HoldResult,
     Result,
 )
 from ducto_redis.money import to_credits
-from ducto_redis.periods import FOREVER_MS, NAME_OF, moment, period_end
+from ducto_redis.periods import NAME_OF, moment
 
 R = TypeVar("R", bound=Result)
 
@@ -55,9 +53,9 @@ def code_of(reply: Reply) -> Code:
     return code
 
 
-def message_of(code: Code, why: str = "") -> str:
-    """The message of a code: ``code: why``; "" for OK."""
-    return "" if code is Code.OK else f"{code.text}: {why or MEANINGS[code]}"
+def message_of(code: Code, reason: str = "") -> str:
+    """The message of a code: ``code: reason``; "" for OK."""
+    return "" if code is Code.OK else f"{code.text}: {reason or MEANINGS[code]}"
 
 
 def refused(result: type[R], user_id: object, error: CreditError) -> R:
@@ -70,84 +68,6 @@ def refused(result: type[R], user_id: object, error: CreditError) -> R:
     """
     code = error.code or Code.INVALID_ARGUMENT
     return result(user_id=str(user_id)[:256], error_code=code.text, message=str(error), error=code.text)
-
-
-class Scale(NamedTuple):
-    """How units of one account are told to people: the namespace's precision and the account's scopes."""
-
-    precision: int
-    account: Account
-
-    def credits(self, units: int) -> Decimal:
-        """Credits of units."""
-        return to_credits(units, self.precision)
-
-    def notice(self, note: Note, now_ms: int) -> CapNotice:
-        """A cap as a decision saw it."""
-        action: CapAction = ACTIONS[note.action]
-        return CapNotice(
-            scope=self.account.scopes[note.level - 1],
-            cap_type=NAME_OF[note.kind],
-            limit=self.credits(note.limit),
-            action=action,
-            spent=self.credits(note.spent),
-            held=self.credits(note.admitted),
-            reset_at=self._reset_at(note, now_ms),
-            model=note.model or None,
-            timezone=note.zone or "UTC",
-            counted_since=moment(note.since_ms) if note.since_ms else None,
-            first=bool(note.flags & NOTE_FIRST),
-            over_cap=bool(note.flags & NOTE_OVER),
-        )
-
-    @staticmethod
-    def _reset_at(note: Note, now_ms: int) -> datetime | None:
-        if note.end_ms:
-            return moment(note.end_ms) if note.end_ms < FOREVER_MS else None
-        return period_end(NAME_OF[note.kind], now_ms)
-
-    def notices(self, packed: bytes, now_ms: int) -> tuple[CapNotice, ...]:
-        """The caps that a reply speaks of."""
-        return tuple(self.notice(note, now_ms) for note in read_notes(packed)) if packed else ()
-
-    def event(self, kind: str, now_ms: int, entry_id: str = "", **data: Any) -> CreditEvent:
-        """An event of this account."""
-        at: datetime = moment(now_ms)
-        event_id = f"{entry_id}/{kind}" if entry_id else ""
-        return made(
-            CreditEvent,
-            {"type": kind, "timestamp": at, "user_id": self.account.user_id, "data": data, "id": event_id},
-        )
-
-    def transaction(self, entry_id: bytes) -> str:
-        """A transaction id: where its ledger entry stands."""
-        return f"{self.account.shard}-{entry_id.decode()}" if entry_id else ""
-
-
-def _cap_text(cap: CapNotice, asked: Decimal) -> str:
-    held = f", {cap.held} held" if cap.held else ""
-    scope = f" of {cap.scope!r}" if "/" in cap.scope else ""
-    scope += f" for {cap.model}" if cap.model else ""
-    return f"{cap.cap_type} cap{scope} of {cap.limit}: {cap.spent} spent{held}, {asked} more asked"
-
-
-def _money_text(balance: Decimal, held: Decimal | None, asked: Decimal) -> str:
-    reserved = f" ({held} reserved)" if held else ""
-    return f"balance {balance}{reserved} does not cover {asked}"
-
-
-def _denial_events(
-    scale: Scale, code: Code, now_ms: int, *, asked: Decimal, caps: tuple[CapNotice, ...], stage: str
-) -> tuple[CreditEvent, ...]:  # fmt: skip
-    failed = scale.event(events.DEDUCT_FAILED, now_ms, error=code.text, amount=asked, stage=stage)
-    reached = tuple(
-        scale.event(
-            events.CAP_REACHED, now_ms, amount=asked, cap_type=cap.cap_type, limit=cap.limit, spent=cap.spent,
-            held=cap.held, scope=cap.scope, action=cap.action,
-        )
-        for cap in caps if code is Code.CAP_REACHED
-    )  # fmt: skip
-    return (failed, *reached)
 
 
 @dataclass(slots=True)
@@ -198,6 +118,7 @@ class HoldReply:
         _, now_ms, repetition, balance, held, amount, expires_ms, packed = reply
         scale = self.scale
         done, precision = code is Code.OK, scale.precision
+        caps, limits = scale.told(packed, now_ms, admitted=done, asked=None if done or repetition else amount)
         asked, available = to_credits(amount, precision), to_credits(balance - held, precision)
         expires_at = moment(expires_ms) if done else None
         told: tuple[CreditEvent, ...] = ()
@@ -217,6 +138,8 @@ class HoldReply:
                 "message": "",
                 "error": None,
                 "events": told,
+                "caps": caps,
+                "limits": limits,
                 "hold_id": self.hold_id if done else "",
                 "amount": asked,
                 "balance": to_credits(balance, precision),
@@ -224,7 +147,6 @@ class HoldReply:
                 "available": available,
                 "billing_mode": self.mode,
                 "expires_at": expires_at,
-                "caps": scale.notices(packed, now_ms) if packed else (),
                 "idempotent": repetition != 0,
                 "key_reused": repetition == _REUSED,
             },
@@ -234,14 +156,11 @@ class HoldReply:
         return result
 
     def _refuse(self, result: HoldResult, code: Code, now_ms: int) -> None:
-        why = ""
-        if code is Code.CAP_REACHED:
-            why = "; ".join(_cap_text(cap, result.amount) for cap in result.caps)
-        elif code is Code.INSUFFICIENT_CREDITS:
-            why = _money_text(result.balance, result.reserved_total, result.amount)
         result.error_code = result.error = code.text
-        result.message = message_of(code, why)
-        result.events = _denial_events(self.scale, code, now_ms, asked=result.amount, caps=result.caps, stage="reserve")
+        asked, held = result.amount, result.reserved_total
+        reason = why(result, code, asked=asked, balance=result.balance, held=held)
+        result.message = message_of(code, reason)
+        result.events = denial_events(self.scale, result, code, now_ms, asked=asked, stage="reserve")
 
 
 class _Charge(NamedTuple):
@@ -265,8 +184,8 @@ class DeductionReply:
         code = Code.OK if reply[0] == 0 else code_of(reply)
         _, now_ms, repetition, balance, charged, asked, _held_amount, entry_id, packed = reply
         scale = self.scale
-        caps = scale.notices(packed, now_ms) if packed else ()
         done = code is Code.OK
+        caps, limits = scale.told(packed, now_ms, admitted=done, asked=None if done or repetition else asked)
         told = _Charge(
             scale.transaction(entry_id), to_credits(charged, scale.precision), to_credits(balance, scale.precision),
             to_credits(asked - charged, scale.precision) if done and asked != charged else _NOTHING, caps,
@@ -280,12 +199,13 @@ class DeductionReply:
                 "message": "",
                 "error": None,
                 "events": self._done_events(told, now_ms) if done and not repetition else (),
+                "caps": caps,
+                "limits": limits,
                 "transaction_id": told.transaction,
                 "amount": told.amount,
                 "shortfall": told.shortfall,
                 "balance_after": told.balance,
                 "cap_warning": caps[0] if done and caps else None,
-                "caps": caps,
                 "idempotent": repetition != 0,
                 "key_reused": repetition == _REUSED,
                 "next_hold": None,
@@ -296,16 +216,12 @@ class DeductionReply:
         return result
 
     def _refuse(self, result: DeductionResult, code: Code, now_ms: int, asked: Decimal) -> None:
-        why = ""
-        if code is Code.CAP_REACHED:
-            why = "; ".join(_cap_text(cap, asked) for cap in result.caps)
-        elif code is Code.INSUFFICIENT_CREDITS:
-            why = _money_text(result.balance_after, None, asked)
         result.error_code = code.text
-        result.message = message_of(code, why)
+        reason = why(result, code, asked=asked, balance=result.balance_after, held=None)
+        result.message = message_of(code, reason)
         result.error = result.message if self.message_as_error else code.text
         if not result.idempotent:
-            denied = _denial_events(self.scale, code, now_ms, asked=asked, caps=result.caps, stage="deduct")
+            denied = denial_events(self.scale, result, code, now_ms, asked=asked, stage="deduct")
             freed = self.scale.event(events.RESERVATION_RELEASED, now_ms, lease_id=self.hold_id, reason=code.text)
             expired = self.scale.event(events.LEASE_EXPIRED, now_ms, lease_id=self.hold_id)
             if self.hold_id and code in (Code.CAP_REACHED, Code.INSUFFICIENT_CREDITS):

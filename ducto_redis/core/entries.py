@@ -27,6 +27,9 @@ class Kind(IntEnum):
     EXTEND = 10
     CANCEL = 11
     PERIOD = 12
+    PAYER_SET = 15
+    LIMIT_SET = 16
+    LIMIT_REMOVE = 17
 
 
 class Entry(NamedTuple):

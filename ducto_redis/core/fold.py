@@ -20,10 +20,14 @@ from ducto_redis.core.fold_caps import (
     rolled,
     set_timed,
 )
+from ducto_redis.core.fold_limits import changed
 from ducto_redis.core.fold_nodes import NOTHING_APART, Apart, period_ids, roll
+from ducto_redis.core.limit_items import LimitItem
 from ducto_redis.core.packed import Node, PackedCap, TimedCap, int_at, read_caps
 
-_PURCHASE, _ADMITTED, _HAS_MODEL, _HAS_ASKED, _HAS_FLOOR = 1, 1, 8, 16, 128
+_PURCHASE, _ADMITTED, _HAS_MODEL, _HAS_ASKED, _HAS_PAYER, _HAS_FLOOR = 1, 1, 8, 16, 64, 128
+#: Bytes behind a label's mode when a payer is the last of them: alone, behind tokens, behind what limits counted, both.
+_PAYER_TAILS: Final = (1, 8, 12, 19)
 T = TypeVar("T")
 
 
@@ -40,6 +44,8 @@ class OpenHold(NamedTuple):
     expires_ms: int
     admitted_against_caps: bool = False
     model: str = ""
+    operation_type: str = ""
+    payer: str = ""
 
 
 @dataclass
@@ -51,8 +57,10 @@ class RootState:
     apart: dict[str, Apart] = field(default_factory=dict)
     caps: dict[str, list[PackedCap]] = field(default_factory=dict)
     timed: dict[str, list[TimedCap]] = field(default_factory=dict)
+    limits: dict[str, list[LimitItem]] = field(default_factory=dict)
     holds: dict[str, OpenHold] = field(default_factory=dict)
     purchased: dict[str, int] = field(default_factory=dict)
+    payers: dict[str, int] = field(default_factory=dict)
 
 
 def levels_of(path: str) -> list[str]:
@@ -80,7 +88,7 @@ def _move(state: RootState, entry: Entry, hold: OpenHold, sign: int, holds: int 
     for path in levels_of(entry.path):
         node = state.nodes[path]
         state.nodes[path] = node._replace(
-            held=node.held + sign * hold.amount * (path == entry.path),
+            held=node.held + sign * hold.amount * (path == hold.payer),
             admitted=node.admitted + sign * hold.admitted,
             open_holds=node.open_holds + sign * holds,
         )
@@ -88,11 +96,11 @@ def _move(state: RootState, entry: Entry, hold: OpenHold, sign: int, holds: int 
             state.timed[path] = held(state.timed[path], sign * hold.admitted, hold.model)
 
 
-def _charge(state: RootState, entry: Entry, model: str) -> None:
+def _charge(state: RootState, entry: Entry, model: str, payer: str) -> None:
     for path in levels_of(entry.path):
         node = state.nodes[path]
         state.nodes[path] = node._replace(
-            balance=node.balance - entry.amount * (path == entry.path),
+            balance=node.balance - entry.amount * (path == payer),
             spent_day=node.spent_day + entry.amount,
             spent_month=node.spent_month + entry.amount,
             spent_total=node.spent_total + entry.amount,
@@ -101,14 +109,25 @@ def _charge(state: RootState, entry: Entry, model: str) -> None:
             state.timed[path] = charged(state.timed[path], entry.amount, model)
 
 
-def _charge_at_once(state: RootState, entry: Entry) -> None:
-    _charge(state, entry, _model_in(entry.detail[1 : 1 + entry.detail[0]]))
+def _charge_at_once(state: RootState, entry: Entry) -> str:
+    label = entry.detail[1 : 1 + entry.detail[0]]
+    payer = _payer_in(label, entry.path)
+    _charge(state, entry, _names_in(label)[1], payer)
+    return payer
 
 
-def _model_in(label: bytes) -> str:
-    """The model in a label: type and model with their lengths, then the mode; labels of another form have none."""
+def _names_in(label: bytes) -> tuple[str, str]:
+    """Operation type and model of a label, which it begins with; labels of another form have no model."""
     at = 1 + label[0] if label else 0
-    return label[at + 1 : at + 1 + label[at]].decode() if at < len(label) else ""
+    model = label[at + 1 : at + 1 + label[at]].decode() if at < len(label) else ""
+    return label[1:at].decode(), model
+
+
+def _payer_in(label: bytes, path: str) -> str:
+    """The path of who pays, told by the last byte of a label when it is not the account (``lua/lib/label_payer``)."""
+    at = 1 + label[0] if label else 0
+    tail = len(label) - at - label[at] - 2 if at < len(label) else 0
+    return levels_of(path)[label[-1] - 1] if tail in _PAYER_TAILS else path
 
 
 def _grant(state: RootState, entry: Entry) -> None:
@@ -118,37 +137,47 @@ def _grant(state: RootState, entry: Entry) -> None:
         state.purchased[entry.path] = state.purchased.get(entry.path, 0) + entry.amount
 
 
-def _hold(state: RootState, entry: Entry) -> None:
+def _hold(state: RootState, entry: Entry) -> str:
     counts = bool(entry.detail[6] & _ADMITTED)
     at = 7 + (7 if entry.detail[6] & _HAS_FLOOR else 0)
-    model = _model_in(entry.detail[at + 1 : at + 1 + entry.detail[at]])
-    hold = OpenHold(entry.path, entry.amount, entry.amount if counts else 0, int_at(entry.detail, 0, 6), counts, model)
+    label = entry.detail[at + 1 : at + 1 + entry.detail[at]]
+    operation_type, model = _names_in(label)
+    admitted, expires_ms = entry.amount if counts else 0, int_at(entry.detail, 0, 6)
+    payer = _payer_in(label, entry.path)
+    hold = OpenHold(entry.path, entry.amount, admitted, expires_ms, counts, model, operation_type, payer)
     state.holds[entry.field] = hold
     _move(state, entry, hold, 1)
+    return payer
 
 
-def _end(state: RootState, entry: Entry) -> None:
-    """An end of a hold; the release of an expired one has nothing left to free."""
+def _end(state: RootState, entry: Entry) -> str:
+    """An end of a hold, expired ones have left the totals before; answers whose balance the entry tells."""
     hold = state.holds.pop(entry.field, None)
     if hold is not None:
         _move(state, entry, hold, -1)
     if entry.kind is Kind.SETTLE:
         flags, at = entry.detail[0], 8 if entry.detail[0] & _HAS_ASKED else 1
-        own = hold.model if hold else ""
+        own, payer = (hold.model, hold.payer) if hold else ("", entry.path)
+        if flags & _HAS_PAYER:
+            payer, at = levels_of(entry.path)[entry.detail[at] - 1], at + 1
         model = entry.detail[at + 1 : at + 1 + entry.detail[at]].decode() if flags & _HAS_MODEL else own
-        _charge(state, entry, model)
+        _charge(state, entry, model, payer)
+        return payer
+    return hold.payer if hold else entry.path
 
 
-def _extend(state: RootState, entry: Entry) -> None:
+def _extend(state: RootState, entry: Entry) -> str:
     """More amount, a later expiry, or both, for an open hold."""
     hold = state.holds[entry.field]
-    more = OpenHold(entry.path, entry.amount, entry.amount if hold.admitted_against_caps else 0, 0, model=hold.model)
+    admitted = entry.amount if hold.admitted_against_caps else 0
+    more = OpenHold(entry.path, entry.amount, admitted, 0, model=hold.model, payer=hold.payer)
     state.holds[entry.field] = hold._replace(
         amount=hold.amount + entry.amount,
         admitted=hold.admitted + more.admitted,
         expires_ms=int_at(entry.detail, 0, 6),
     )
     _move(state, entry, more, 1, holds=0)
+    return hold.payer
 
 
 def _keep(caps: dict[str, list[T]], path: str, kept: list[T]) -> None:
@@ -181,6 +210,17 @@ def _begin(state: RootState, entry: Entry) -> None:
     begin_periods(state.timed, entry)
 
 
+def _change_limits(state: RootState, entry: Entry) -> None:
+    _keep(state.limits, entry.path, changed(state.limits.get(entry.path, []), entry))
+
+
+def _set_payer(state: RootState, entry: Entry) -> None:
+    if entry.detail[0] < len(levels_of(entry.path)):
+        state.payers[entry.path] = entry.detail[0]
+    else:
+        state.payers.pop(entry.path, None)
+
+
 _STEPS: Final = {
     Kind.GRANT: _grant,
     Kind.HOLD: _hold,
@@ -192,6 +232,9 @@ _STEPS: Final = {
     Kind.CHARGE: _charge_at_once,
     Kind.PERIOD: _begin,
     Kind.EXTEND: _extend,
+    Kind.PAYER_SET: _set_payer,
+    Kind.LIMIT_SET: _change_limits,
+    Kind.LIMIT_REMOVE: _change_limits,
 }
 
 
@@ -219,8 +262,8 @@ def fold(entries: Iterable[Entry], states: dict[str, RootState] | None = None) -
         if entry.kind is Kind.CANCEL:  # a tombstone: it opens no account
             continue
         _touch(state, entry)
-        _STEPS[entry.kind](state, entry)
-        balance = state.nodes[entry.path].balance
+        payer = _STEPS[entry.kind](state, entry)
+        balance = state.nodes[entry.path if payer is None else payer].balance
         if balance != entry.balance_after:
             raise LedgerBroken(
                 f"root {entry.root}: entry {entry.sequence} says balance {entry.balance_after}, not {balance}"

@@ -10,8 +10,9 @@ from urllib.parse import unquote
 from ducto_redis import events
 from ducto_redis.codes import Code
 from ducto_redis.core.arguments import read_label
-from ducto_redis.core.codec import DeductionReply, HoldReply, Scale, code_of, message_of
+from ducto_redis.core.codec import DeductionReply, HoldReply, code_of, message_of
 from ducto_redis.core.packed import int_at
+from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
 from ducto_redis.errors import error_for
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult, ReleaseReason, ReleaseResult

@@ -137,6 +137,16 @@ class KeyMaker:
         tag = f"{self.namespace}:{{{shard}}}:"
         return f"{tag}s:{root}".encode(), f"{tag}x:{root}".encode()
 
+    def limiter_key(self, digest: str, limited_id: object) -> bytes:
+        """The state of a stand-alone limiter for one id; another set of limits has another digest and begins unused.
+
+        Raises:
+            InvalidIdError: The id is empty, too long or not text.
+        """
+        name = encode(_checked(limited_id, "an id", MAX_ACCOUNT_BYTES))
+        shard = crc_hqx(name.encode(), 0) % self.shards
+        return f"{self.namespace}:{{{shard}}}:q:{digest}:{name}".encode()
+
     def account_of(self, key: bytes) -> Account:
         """The root whose expiry index a key is."""
         return self.account(unquote(key.decode().rpartition(":x:")[2]))

@@ -14,6 +14,7 @@ from ducto_redis.core.arguments import (
     ADMIT,
     DEEP,
     DEFAULT_TTL,
+    DRY,
     MAX_TYPE_BYTES,
     RECORD,
     STRICT,
@@ -28,12 +29,15 @@ from ducto_redis.core.arguments import (
     passes_caps,
     scale_of,
     text,
+    token_count,
     ttl_ms,
 )
-from ducto_redis.core.codec import CapReply, DeductionReply, GrantReply, HoldReply, Scale
+from ducto_redis.core.codec import CapReply, DeductionReply, GrantReply, HoldReply
+from ducto_redis.core.dry import DryReply
 from ducto_redis.core.hold_replies import ReleaseReply, SettleReply, successor_of
 from ducto_redis.core.keys import Account, op_field
 from ducto_redis.core.packed import ACTIONS, packed
+from ducto_redis.core.scale import Scale
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Call
 from ducto_redis.core.views import AvailableView, BalanceView, CapCheckView, CapListView
@@ -56,13 +60,13 @@ from ducto_redis.models import (
     SpendCap,
 )
 from ducto_redis.money import MAX_UNITS, Amount, to_units
-from ducto_redis.periods import KIND_OF, CapType, period_bounds
+from ducto_redis.periods import KIND_OF, Calendar, period_bounds
 
 R = TypeVar("R", bound=Result)
 
 _PURCHASE, _ADJUSTMENT, _DEEP_GRANT = 1, 2, 4
 _LOWEST: Final = -MAX_UNITS
-_BILL_LATE, _SUCCESSOR = 1, 2
+_BILL_LATE, _SUCCESSOR, _TOKENS = 1, 2, 4
 
 
 def add_credits(
@@ -93,8 +97,7 @@ def add_credits(
     return Call("add_credits", account.keys, args, GrantReply(scale, type), user_id, op_id)
 
 
-@answers(HoldResult)
-def reserve(
+def build_reserve(
     space: Space,
     user_id: str,
     amount: Amount,
@@ -107,7 +110,9 @@ def reserve(
     overdraft_floor: Amount | None = None,
     over_cap: OverCap = "clamp",
     metadata: Metadata = None,
+    tokens: int = 0,
     admit: bool = True,
+    dry_run: bool = False,
     op_id: str,
     own_key: bool,
 ) -> Call[HoldResult]:
@@ -116,14 +121,17 @@ def reserve(
     account = scale.account
     units = to_units(amount, scale.precision, lift=True)
     floor = floor_units(scale.precision, billing_mode, min_balance, overdraft_floor)
-    label = label_of(operation_type, model, billing_mode)
+    label = label_of(operation_type, model, billing_mode, tokens)
     flags = (ADMIT if admit else 0) | (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0)
-    flags |= RECORD if passes_caps(over_cap) else 0
+    flags |= (RECORD if passes_caps(over_cap) else 0) | (DRY if dry_run else 0)
     field = op_field("h", op_id, account)
     terms = packed(units) + packed(floor) + packed(ttl_ms(ttl), 6) + bytes([flags, len(label)]) + label
     args = (*common(space, account), field, terms, metadata_json(metadata))
     parse = HoldReply(scale, op_id, operation_type, billing_mode)
-    return Call("reserve", account.keys, args, parse, user_id, op_id)
+    return Call("reserve", account.keys, args, DryReply(parse) if dry_run else parse, user_id, op_id)
+
+
+reserve = answers(HoldResult)(build_reserve)
 
 
 @answers(DeductionResult)
@@ -138,6 +146,8 @@ def deduct(
     min_balance: Amount = 0,
     overdraft_floor: Amount | None = None,
     metadata: Metadata = None,
+    tokens: int = 0,
+    dry_run: bool = False,
     op_id: str,
     own_key: bool,
 ) -> Call[DeductionResult]:
@@ -146,13 +156,13 @@ def deduct(
     account = space.keys.account(user_id)
     units = to_units(amount, precision, lift=True)
     floor = floor_units(precision, billing_mode, min_balance, overdraft_floor)
-    label = label_of(operation_type, model, billing_mode)
-    flags = (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0)
+    label = label_of(operation_type, model, billing_mode, tokens)
+    flags = (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0) | (DRY if dry_run else 0)
     terms = units.to_bytes(7, "little") + floor.to_bytes(7, "little", signed=True) + bytes((flags, len(label))) + label
     detail = b"" if metadata is None else metadata_json(metadata)
     args = (generation, account.name, account.path, op_field("d", op_id, account), terms, detail)
     parse = DeductionReply(Scale(precision, account), "", False)
-    return Call("deduct", account.keys, args, parse, user_id, op_id)
+    return Call("deduct", account.keys, args, DryReply(parse) if dry_run else parse, user_id, op_id)
 
 
 def _settle_options(
@@ -164,16 +174,18 @@ def _settle_options(
     next_amount: Amount | None,
     next_ttl: float,
     late_settlement: LateSettlement,
+    tokens: int | None,
 ) -> bytes:
     late, successor = bills_late(late_settlement), next_amount is not None
-    if not (late or successor or model is not None):
+    if not (late or successor or model is not None or tokens is not None):
         return b""
     used_model = b"" if model is None else text(model, "model", MAX_MODEL_BYTES)
     units = 0 if next_amount is None else to_units(next_amount, space.known.precision, lift=True)
     field = op_field("h", next_id, account) if successor else b""
-    flags = (_BILL_LATE if late else 0) | (_SUCCESSOR if successor else 0)
+    flags = (_BILL_LATE if late else 0) | (_SUCCESSOR if successor else 0) | (0 if tokens is None else _TOKENS)
     head = bytes([flags, len(used_model)]) + used_model + packed(units) + packed(ttl_ms(next_ttl), 6)
-    return head + len(field).to_bytes(2, "little") + field
+    used = b"" if tokens is None else packed(token_count(tokens))
+    return head + len(field).to_bytes(2, "little") + field + used
 
 
 @answers(DeductionResult)
@@ -188,6 +200,7 @@ def settle(
     next_ttl: float = DEFAULT_TTL,
     late_settlement: LateSettlement = "reject",
     metadata: Metadata = None,
+    tokens: int | None = None,
 ) -> Call[DeductionResult]:
     """The actual cost against a hold; clamped, never refused, by caps and floor."""
     scale = scale_of(space, user_id)
@@ -197,7 +210,7 @@ def settle(
     next_id = "" if next_amount is None else successor_of(hold_id)
     options = _settle_options(
         space, account, next_id, model=model, next_amount=next_amount, next_ttl=next_ttl,
-        late_settlement=late_settlement,
+        late_settlement=late_settlement, tokens=tokens,
     )  # fmt: skip
     args = (*common(space, account), field, packed(units) + options, metadata_json(metadata))
     parse = SettleReply(scale, hold_id, next_id, (isinstance(hold, HoldResult) and hold.billing_mode) or "strict")
@@ -228,13 +241,13 @@ def release(space: Space, user_id: str, hold: str | HoldResult) -> Call[ReleaseR
     return Call("release", account.keys, args, ReleaseReply(scale, hold_id), user_id, hold_id)
 
 
-def _scope_of_cap(cap_type: CapType, timezone: str, model: str | None, now_ms: int) -> bytes:
-    """Zone and model of a cap, and - when the server's time is known - the present period there and in UTC."""
-    zone = "" if timezone == "UTC" or cap_type == "total" else timezone
-    texts = [zone.encode(), b"" if model is None else text(model, "model", MAX_MODEL_BYTES)]
+def _scope_of_cap(cap: SpendCap, now_ms: int) -> bytes:
+    """Calendar and model of a cap, and - when the server's time is known - the present period there and in UTC."""
+    zone = "" if cap.cap_type == "total" else Calendar(cap.timezone, cap.week_start, cap.anchor_day).text
+    texts = [zone.encode(), b"" if cap.model is None else text(cap.model, "model", MAX_MODEL_BYTES)]
     bounds = (0, 0, 0, 0)
     if now_ms:
-        bounds = (*period_bounds(cap_type, now_ms, zone), *period_bounds(cap_type, now_ms, ""))
+        bounds = (*period_bounds(cap.cap_type, now_ms, zone), *period_bounds(cap.cap_type, now_ms, ""))
     head = b"".join(bytes([len(each)]) + each for each in texts)
     return head + b"".join(packed(each, 6) for each in bounds)
 
@@ -246,8 +259,7 @@ def set_spend_cap(space: Space, cap: SpendCap, *, op_id: str, now_ms: int = 0) -
     kind = KIND_OF[cap.cap_type]
     limit = to_units(cap.limit, scale.precision)
     field = op_field("c", op_id, account)
-    scope = _scope_of_cap(cap.cap_type, cap.timezone, cap.model, now_ms)
-    args = (*common(space, account), field, kind, ACTIONS.index(cap.action), limit, scope)
+    args = (*common(space, account), field, kind, ACTIONS.index(cap.action), limit, _scope_of_cap(cap, now_ms))
     return Call("set_spend_cap", account.keys, args, CapReply(scale, kind), cap.user_id, op_id)
 
 

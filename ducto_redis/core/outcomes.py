@@ -9,13 +9,19 @@ from typing import Any, TypeVar
 from ducto_redis.codes import Code
 from ducto_redis.core.resolving import LETTERS
 from ducto_redis.errors import IdempotencyConflict, OutcomeUnknown, error_for
-from ducto_redis.models import CapCheckResult, CapListResult, KeyReuse, ReleaseResult, Result
-from ducto_redis.work_models import ResolveResult
+from ducto_redis.models import (
+    CapCheckResult,
+    CapListResult,
+    KeyReuse,
+    ReleaseResult,
+    Result,
+)
+from ducto_redis.work_models import LimitListResult, ResolveResult
 
 R = TypeVar("R", bound=Result)
 
 #: Results that answer a question; what they tell is never an error (``release`` never raises, SPEC 2).
-_TELL = (CapCheckResult, CapListResult, ReleaseResult, ResolveResult)
+_TELL = (CapCheckResult, CapListResult, LimitListResult, ReleaseResult, ResolveResult)
 
 
 def check_key(result: R, on_key_reuse: KeyReuse) -> R:

@@ -94,9 +94,9 @@ def read_caps(data: bytes) -> Iterator[PackedCap]:
 
 
 def read_notes(data: bytes) -> Iterator[Note]:
-    """Reads the notes of a reply."""
+    """Reads the notes on caps of a reply, up to a byte 0: no level; what follows is about limits."""
     at = 0
-    while at < len(data):
+    while at < len(data) and data[at]:
         level, kind, action, flags = data[at : at + 4]
         note = Note(level, kind, action, flags, int_at(data, at + 4), int_at(data, at + 11), int_at(data, at + 18))
         at += NOTE_BYTES
@@ -106,6 +106,17 @@ def read_notes(data: bytes) -> Iterator[Note]:
             note = note._replace(end_ms=end_ms, model=model.decode(), zone=zone.decode())
             at += 8 + model_bytes + zone_bytes
         yield note
+
+
+def split_notes(data: bytes) -> tuple[bytes, bytes]:
+    """Parts the notes of a reply into those on caps and those on limits (``limit_items.read_limit_notes``)."""
+    at = 0
+    while at < len(data) and data[at]:
+        timed = data[at + 3] & NOTE_TIMED
+        at += NOTE_BYTES
+        if timed:
+            at += 8 + data[at + 6] + data[at + 7]
+    return data[:at], data[at + 1 :]
 
 
 class TimedCap(NamedTuple):

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ducto_redis.core.arguments import answers, common, one_of, scale_of
-from ducto_redis.core.codec import Scale, code_of
+from ducto_redis.core.codec import code_of
 from ducto_redis.core.keys import op_field
 from ducto_redis.core.packed import int_at
+from ducto_redis.core.scale import Scale
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Call, Reply
 from ducto_redis.work_models import ResolveResult

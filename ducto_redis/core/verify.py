@@ -13,7 +13,9 @@ from urllib.parse import unquote
 from ducto_redis.core.entries import Entry, Kind, read_entry
 from ducto_redis.core.flows import ready
 from ducto_redis.core.fold import LedgerBroken, RootState, fold
+from ducto_redis.core.fold_limits import counted, defined
 from ducto_redis.core.fold_nodes import NOTHING_APART, read_apart
+from ducto_redis.core.limit_items import CONCURRENCY, read_limits
 from ducto_redis.core.packed import TimedCap, int_at, read_caps, read_node, read_timed
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Ask, Flow, Scan
@@ -132,13 +134,24 @@ def state_pairs(stored: dict[str, bytes], index: list[Any], state: RootState) ->
     yield "caps", {path: caps for path, data in fields("c").items() if (caps := list(read_caps(data)))}, state.caps
     timed = {path: list(map(_ordered, read_timed(data))) for path, data in fields("z").items()}
     yield "timed caps", timed, {path: list(map(_ordered, caps)) for path, caps in state.timed.items()}
+    yield "payers", {path: data[0] for path, data in fields("p").items()}, state.payers
+    yield "limits", {path: defined(data) for path, data in fields("l").items()}, state.limits
+    for path, data in sorted(fields("l").items()):
+        labels = [(hold.operation_type, hold.model) for hold in state.holds.values() if _is_below(path, hold.path)]
+        concurrent = [item for item in read_limits(data) if item.kind == CONCURRENCY]
+        yield f"open of {path!r}", [item.used for item in concurrent], [counted(item, labels) for item in concurrent]
     apart = {path: kept for path, data in fields("b").items() if (kept := read_apart(data)) != NOTHING_APART}
     yield "other periods", apart, state.apart
     yield "purchased", {path: int_at(data, 0) for path, data in fields("g").items()}, state.purchased
     members = {index[at].decode(): int(float(index[at + 1])) for at in range(0, len(index), 2)}
     yield "open holds", members, {field: hold.expires_ms for field, hold in state.holds.items()}
     for path, node in sorted(state.nodes.items()):
-        yield f"held of {path!r}", node.held, sum(hold.amount for hold in state.holds.values() if hold.path == path)
+        yield f"held of {path!r}", node.held, sum(hold.amount for hold in state.holds.values() if hold.payer == path)
+
+
+def _is_below(level: str, path: str) -> bool:
+    """Whether a path is a level's own or below it."""
+    return not level or path == level or path.startswith(level + "/")
 
 
 def _ordered(cap: TimedCap) -> TimedCap:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ducto_redis.codes import Code
-from ducto_redis.core.codec import Scale, code_of, message_of
+from ducto_redis.core.codec import code_of, message_of
 from ducto_redis.core.packed import ACTIONS, Node, Note, read_caps, read_node, read_timed
+from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
 from ducto_redis.models import AvailableResult, BalanceResult, CapCheckResult, CapListResult, Result
 
@@ -21,14 +22,21 @@ class Levels(NamedTuple):
     code: Code
     now_ms: int
     lifetime_units: int
+    payer_level: int
     nodes: tuple[Node, ...]
     caps: tuple[bytes, ...]
     timed: tuple[bytes, ...]
+    limits: tuple[bytes, ...]
 
     @property
     def own(self) -> Node:
         """The counters of the account itself."""
         return self.nodes[-1] if self.nodes else Node()
+
+    @property
+    def payer(self) -> Node:
+        """The counters of who pays for it."""
+        return self.nodes[self.payer_level - 1] if self.payer_level else self.own
 
     def notes(self) -> Iterator[Note]:
         """Every cap of every level with its present spend, the root's first."""
@@ -45,12 +53,13 @@ class Levels(NamedTuple):
 def read_levels(reply: Reply) -> Levels:
     """Reads the reply of ``read_account``."""
     code = code_of(reply)
-    packed = reply[3:]
-    nodes = tuple(read_node(data) for data in packed[::3])
-    return Levels(code, reply[1], reply[2], nodes, tuple(packed[1::3]), tuple(packed[2::3]))
+    packed = reply[4:]
+    nodes = tuple(read_node(data) for data in packed[::4])
+    return Levels(code, reply[1], reply[2], reply[3], nodes, *(tuple(packed[at::4]) for at in (1, 2, 3)))
 
 
-def _tell_unknown(result: Result, levels: Levels) -> None:
+def tell_unknown(result: Result, levels: Levels) -> None:
+    """Says on a result that there is no such account, when so."""
     if levels.code is not Code.OK:
         result.error_code = result.error = levels.code.text
         result.message = message_of(levels.code)
@@ -70,7 +79,7 @@ class BalanceView:
             balance=self.scale.credits(levels.own.balance),
             lifetime_purchased=self.scale.credits(levels.lifetime_units),
         )
-        _tell_unknown(result, levels)
+        tell_unknown(result, levels)
         return result
 
 
@@ -85,11 +94,12 @@ class AvailableView:
         levels = read_levels(reply)
         result = AvailableResult(
             user_id=self.scale.account.user_id,
-            balance=self.scale.credits(levels.own.balance),
-            reserved=self.scale.credits(levels.own.held),
-            available=self.scale.credits(levels.own.balance - levels.own.held),
+            payer=self.scale.account.scopes[levels.payer_level - 1],
+            balance=self.scale.credits(levels.payer.balance),
+            reserved=self.scale.credits(levels.payer.held),
+            available=self.scale.credits(levels.payer.balance - levels.payer.held),
         )
-        _tell_unknown(result, levels)
+        tell_unknown(result, levels)
         return result
 
 
@@ -136,7 +146,7 @@ class CapCheckView:
         result = CapCheckResult(
             user_id=self.scale.account.user_id, current_spend=self.scale.credits(levels.own.spent_day)
         )
-        _tell_unknown(result, levels)
+        tell_unknown(result, levels)
         looked_at = [note for note in levels.notes() if note.model in ("", self.model)]
         notes = sorted(looked_at, key=lambda note: _rank(note, self.amount_units))
         if not notes:
@@ -149,6 +159,6 @@ class CapCheckView:
         result.cap_limit = self.scale.credits(note.limit)
         cap = self.scale.notice(note, levels.now_ms)
         result.action = cap.action if rank < 2 else None  # noqa: PLR2004
-        result.model, result.cap_type, result.timezone = cap.model, cap.cap_type, cap.timezone
-        result.scope, result.reset_at = cap.scope, cap.reset_at
+        for name in ("model", "cap_type", "timezone", "week_start", "anchor_day", "scope", "reset_at"):
+            setattr(result, name, getattr(cap, name))
         return result

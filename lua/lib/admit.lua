@@ -1,12 +1,13 @@
 -- admit: decides on a new hold and makes it; the body of reserve and, for each item, of reserve_many.
--- Reads terms, metadata. Sets reply.
+-- Reads terms, metadata. Sets reply; label, when limits have counted the hold.
 --- @include lib/keys
 --- @include lib/codes
 --- @include lib/units
 --- @include lib/node
+--- @include lib/root
 --- @include lib/record
 local amount, floor, ttl_ms, flags, label = struct.unpack('<i7i7i6BBc0', terms)
-local admit, strict, deep = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4
+local admit, strict, deep, dry = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4, flags % 32 >= 16
 local reply
 --- @include lib/load
 if amount < 0 or amount > MAX_UNITS or floor < -MAX_UNITS or floor > MAX_UNITS then
@@ -25,8 +26,11 @@ else
   --- @include lib/expire
   --- @include lib/find
   local payer, own_amount, own_admitted, binding = nodes[PATH], 0, 0, admit
+  if payer and payer_level > 0 then
+    payer = nodes[levels[payer_level]]
+  end
   --- @include lib/bounds
-  local notes, expires_ms, repetition = '', 0, FRESH
+  local notes, told, expires_ms, repetition = '', '', 0, FRESH
   local balance, held = payer and payer[BALANCE] or 0, payer and payer[HELD] or 0
 
   if record and #record < AFTER_HOLD - 1 then
@@ -42,7 +46,10 @@ else
     if state == OPEN then
       local kept_label, notes_at = struct.unpack('<Bc0', record, kept_flags >= HAS_FLOOR and at + 7 or at)
       notes = string.sub(record, notes_at)
-      repetition = kept_label == label and repetition or REUSED
+      -- Limits that counted the hold, and a payer above it, have added to its label (lib/label_parts).
+      local more_bytes = #kept_label - #label
+      repetition = (more_bytes % 11 == 0 or more_bytes % 11 == 1) and more_bytes >= 0 and more_bytes <= 12 and string.sub(kept_label, 1, #label) == label and repetition
+        or REUSED
     end
   elseif not payer then
     code = strict and INSUFFICIENT_CREDITS or ACCOUNT_UNKNOWN
@@ -55,16 +62,37 @@ else
       code = TOO_MANY_HOLDS
     else
       --- @include lib/gate
+      if limits then
+        local packed_label, requests, opens = label, 1, 1
+        --- @inline lib/label_parts
+        local tokens = label_tokens
+        --- @inline lib/rates
+        told = rate_notes
+        if dry then
+          code = rate_code ~= OK and rate_code or code
+        else
+          --- @inline lib/take_rates
+        end
+        if code == OK then
+          label = label .. struct.pack('<i5i6', root[SEQUENCE] + 1, now_ms)
+        end
+      end
     end
   end
 
-  if code == OK and not record then
-    strict = strict and flags < 8
+  if dry and not record and payer then
+    --- @inline lib/tell_caps
+    expires_ms = code == OK and now_ms + ttl_ms or 0
+  elseif code == OK and not record then
+    strict = strict and flags % 16 < 8
     local opened_reference = reference
+    if payer_level > 0 then
+      label = label .. string.char(payer_level)
+    end
     --- @inline lib/open_hold
     held, expires_ms = payer[HELD], opened_expires_ms
     entry, record_head, index_expires_ms = opened_entry, opened_record, opened_expires_ms
   end
   --- @include lib/apply
-  reply = { code, now_ms, repetition, balance, held, amount, expires_ms, notes }
+  reply = { code, now_ms, repetition, balance, held, amount, expires_ms, notes .. told }
 end

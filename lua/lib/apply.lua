@@ -86,7 +86,11 @@ if dirty or freed then
     -- Written out: unpack() is a call that costs more than thirteen look-ups, and a list of fields more than a line.
     local n = nodes['']
     local packed_node = struct.pack(NODE_FORMAT, n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13])
-    redis.call('HSET', STATE, 'r', packed_root, 'n', packed_node)
+    if limited then
+      redis.call('HSET', STATE, 'r', packed_root, 'n', packed_node, 'l', limited[''])
+    else
+      redis.call('HSET', STATE, 'r', packed_root, 'n', packed_node)
+    end
   else
     local fields, paths, at = { 'r', packed_root, nil, nil, nil, nil, nil, nil }, dirty or {}, 2
     if freed then
@@ -103,6 +107,10 @@ if dirty or freed then
       at = at + 2
       if others and others[path] then
         fields[at + 1], fields[at + 2] = 'b' .. path, others[path]
+        at = at + 2
+      end
+      if limited and limited[path] then
+        fields[at + 1], fields[at + 2] = 'l' .. path, limited[path]
         at = at + 2
       end
       local timed_items, packed_timed = timed and timed[path], ''

@@ -1,24 +1,9 @@
 -- count_model: what open holds of a model, at the account and below, were admitted for. Reads model. Sets held_of_model.
---- @include lib/keys
---- @include lib/root
 --- @include lib/record
---- @include lib/load
+--- @include lib/holds_below
 local held_of_model = 0
-do
-  local members = redis.call('ZRANGE', HOLDS, 0, -1)
-  for i = 1, #members do
-    local field, slash = members[i], string.find(members[i], '/', 1, true)
-    local path = slash and string.sub(field, slash + 1) or ''
-    if PATH == '' or path == PATH or string.sub(path, 1, #PATH + 1) == PATH .. '/' then
-      local held = redis.call('HGET', root[ROTATION] % 2 == 0 and STORE_0 or STORE_1, field)
-        or redis.call('HGET', root[ROTATION] % 2 == 0 and STORE_1 or STORE_0, field)
-      if held and string.byte(held) == OPEN then
-        local _, flags, amount = struct.unpack(HOLD_FORMAT, held)
-        local terms_at = AFTER_HOLD + (flags % (2 * WAS_EXTENDED) >= WAS_EXTENDED and 7 or 0) + (flags >= HAS_FLOOR and 7 or 0)
-        local packed_label, used_model = struct.unpack('<Bc0', held, terms_at), ''
-        --- @inline lib/label_model
-        held_of_model = held_of_model + (used_model == model and flags % 2 == IS_ADMITTED and amount or 0)
-      end
-    end
-  end
+for i = 1, #below, 3 do
+  local flags, amount, packed_label, used_model = below[i], below[i + 1], below[i + 2], ''
+  --- @inline lib/label_model
+  held_of_model = held_of_model + (used_model == model and flags % 2 == IS_ADMITTED and amount or 0)
 end

@@ -34,6 +34,11 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
         timed = timed or {}
         timed[path] = timed_items
       end
+      local packed_limits = redis.call('HGET', STATE, 'l' .. path)
+      if packed_limits and packed_limits ~= '' then
+        limits = limits or {}
+        limits[path] = packed_limits
+      end
     end
     if not is_freed[path] then
       is_freed[path] = true
@@ -48,16 +53,16 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
     local id, path = slash and string.sub(field, 1, slash - 1) or field, slash and string.sub(field, slash + 1) or ''
     local account = string.match(ACCOUNT, '^[^/]*') .. (slash and string.sub(field, slash) or '')
     local admitted = flags % 2 == IS_ADMITTED and amount or 0
-    local payer = touch(path)
-    payer[HELD] = payer[HELD] - amount
-    local used_model = ''
+    local used_model, packed_label = '', nil
     do
       local terms_at = AFTER_HOLD + (flags % (2 * WAS_EXTENDED) >= WAS_EXTENDED and 7 or 0) + (flags >= HAS_FLOOR and 7 or 0)
-      local packed_label = struct.unpack('<Bc0', record, terms_at)
+      packed_label = struct.unpack('<Bc0', record, terms_at)
       --- @inline lib/label_model
     end
-    local at = 0
+    local at, ended_levels = 0, {}
+    --- @inline lib/label_payer
     while at do
+      ended_levels[#ended_levels + 1] = at == 0 and '' or string.sub(path, 1, at - 1)
       local node = touch(at == 0 and '' or string.sub(path, 1, at - 1))
       node[ADMITTED] = node[ADMITTED] - admitted
       node[OPEN_HOLDS] = node[OPEN_HOLDS] - 1
@@ -68,6 +73,12 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
         end
       end
       at = path ~= '' and at <= #path and (string.find(path, '/', at + 1, true) or #path + 1)
+    end
+    local payer = touch(label_payer > 0 and ended_levels[label_payer] or path)
+    payer[HELD] = payer[HELD] - amount
+    if limits then
+      local estimated_amount, actual_amount, actual_tokens = amount, nil, nil
+      --- @inline lib/correct_rates
     end
     root[SEQUENCE] = root[SEQUENCE] + 1
     freed.entries[#freed.entries + 1] = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, EXPIRE, GENERATION, root[SEQUENCE],

@@ -1,7 +1,8 @@
 -- found_hold: unpacks the hold that lib/find has found. Sets hold_state (0: there is no such hold; EXPIRED also for one
 -- that is due but not freed yet; TOMBSTONE also for one that was freed by resolve), hold_flags (without that of an
 -- extension), hold_amount, hold_first (what it was made with), hold_admitted, hold_expires_ms, hold_balance, hold_held,
--- hold_terms_at (where floor, label and notes of an open or expired hold start), hold_is_due.
+-- payer_level (of who paid at its admission), hold_terms_at (where floor, label and notes of an open or expired hold start), hold_is_due.
+--- @include lib/keys
 --- @include lib/codes
 --- @include lib/record
 --- @include lib/load
@@ -21,6 +22,12 @@ elseif record then
       hold_state = TOMBSTONE
     end
   end
+end
+payer_level = 0
+if PATH ~= '' and (hold_state == OPEN or (hold_state == EXPIRED and #record >= AFTER_HOLD)) then
+  local packed_label = struct.unpack('<Bc0', record, hold_flags >= HAS_FLOOR and hold_terms_at + 7 or hold_terms_at)
+  --- @inline lib/label_payer
+  payer_level = label_payer
 end
 if timed and (hold_state == OPEN or (hold_state == EXPIRED and #record >= AFTER_HOLD)) then
   local packed_label = struct.unpack('<Bc0', record, hold_flags >= HAS_FLOOR and hold_terms_at + 7 or hold_terms_at)

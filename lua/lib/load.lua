@@ -1,5 +1,5 @@
--- load: reads the clock, and in one call the root record with the nodes and caps of every level of the account.
--- Sets now_ms, today, levels, root, nodes, caps, code. A root that does not exist (root = nil) has the
+-- load: reads the clock, and in one call the root record with the nodes, caps and limits of every level of the account.
+-- Sets now_ms, today, levels, root, nodes, caps, limits, code. A root that does not exist (root = nil) has the
 -- code OK only when the namespace does: a wiped server never looks like an empty account.
 --- @include lib/keys
 --- @include lib/codes
@@ -14,6 +14,8 @@ local root = nil           -- unpacked root record
 -- With room for the root from the start: a table that grows costs as much as a look-up in Redis' own.
 local nodes = { [''] = nil } -- path -> unpacked node, rolled to the present; absent: no such node
 local caps = { [''] = nil }  -- path -> packed caps; false or absent: none
+local limits = nil           -- path -> packed rate and concurrency limits, where there are any (lib/limit)
+local payer_level = 0         -- of who pays for the account, 1 the root; 0: it pays itself (set_payer, lib/found_hold)
 local others = nil          -- path -> packed counters of other periods, after a step of the clock (lib/roll)
 local timed = nil           -- path -> unpacked timed caps, where there are any (lib/timed)
 local due_periods = false   -- a timed cap's period is over and only the client knows the present one
@@ -21,20 +23,22 @@ local used_model, own_model = '', ''  -- model of the charge and of the operatio
 local code = OK
 local values
 if PATH == '' then
-  values = redis.call('HMGET', STATE, 'r', 'n', 'c')
+  values = redis.call('HMGET', STATE, 'r', 'n', 'c', 'l')
 else
-  local fields, at = { 'r', 'n', 'c', nil, nil, nil, nil }, string.find(PATH, '/', 1, true)
+  local fields, at = { 'r', 'n', 'c', 'l', nil, nil, nil, nil, nil, nil }, string.find(PATH, '/', 1, true)
   while at do
     levels[#levels + 1] = string.sub(PATH, 1, at - 1)
     at = string.find(PATH, '/', at + 1, true)
   end
   levels[#levels + 1] = PATH
   for i = 2, #levels do
-    fields[2 * i] = 'n' .. levels[i]
-    fields[2 * i + 1] = 'c' .. levels[i]
+    fields[3 * i - 1] = 'n' .. levels[i]
+    fields[3 * i] = 'c' .. levels[i]
+    fields[3 * i + 1] = 'l' .. levels[i]
   end
   nodes, caps = { [''] = nil, [levels[2]] = nil, [PATH] = nil }, { [''] = nil, [levels[2]] = nil, [PATH] = nil }
-  values = redis.call('HMGET', STATE, unpack(fields, 1, 2 * #levels + 1))
+  fields[3 * #levels + 2] = 'p' .. PATH
+  values = redis.call('HMGET', STATE, unpack(fields, 1, 3 * #levels + 2))
 end
 if values[1] and #values[1] ~= ROOT_BYTES and string.byte(values[1]) > LAYOUT then
   code = SCHEMA_NEWER
@@ -53,8 +57,8 @@ else
     root = nil
   else
     for i = 1, #levels do
-      if values[2 * i] then
-        local node = { struct.unpack(NODE_FORMAT, values[2 * i]) }
+      if values[3 * i - 1] then
+        local node = { struct.unpack(NODE_FORMAT, values[3 * i - 1]) }
         if node[DAY_ID] ~= today then
           local rolled_path = levels[i]
           --- @inline lib/roll
@@ -62,7 +66,11 @@ else
         nodes[levels[i]] = node
         node[BALANCE_READ] = node[BALANCE]
       end
-      local items = values[2 * i + 1]
+      if values[3 * i + 1] and values[3 * i + 1] ~= '' then
+        limits = limits or {}
+        limits[levels[i]] = values[3 * i + 1]
+      end
+      local items = values[3 * i]
       caps[levels[i]] = items
       if items and string.byte(items) == MARKER then
         local packed_timed, timed_items = redis.call('HGET', STATE, 'z' .. levels[i]), {}
@@ -71,6 +79,7 @@ else
         timed[levels[i]] = timed_items
       end
     end
+    payer_level = PATH ~= '' and values[3 * #levels + 2] and string.byte(values[3 * #levels + 2]) or 0
     if due_periods then
       code = ROLL_NEEDED
     end

@@ -11,5 +11,6 @@ local index_drop = false                          -- the operation's hold leaves
 local balance_change = 0                          -- what is granted less what is charged
 local dirty = nil                                 -- the levels, once something is to be written of the operation
 local extra_field, extra_value = nil, nil         -- a further field of the state hash
+local limited = nil                               -- path -> packed limits to write (lib/rates, lib/correct_rates)
 local also = nil                                  -- further records: list of field, record, entry, expiry for the index
 local freed = nil                                 -- lib/expire: entries, records and index members of freed holds

@@ -9,7 +9,10 @@
 --- @include lib/load
 --- @include lib/queue
 --- @include lib/found_hold
---- @inline lib/drop_hold
+do
+  local actual_amount, actual_tokens = 0, 0
+  --- @inline lib/drop_hold
+end
 root[SEQUENCE] = root[SEQUENCE] + 1
 entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, RELEASE, GENERATION, root[SEQUENCE], now_ms, hold_amount,
   payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, refusal)

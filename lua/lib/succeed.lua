@@ -4,13 +4,14 @@
 --- @include lib/keys
 --- @include lib/codes
 --- @include lib/node
+--- @include lib/root
 --- @include lib/record
 --- @include lib/load
 --- @include lib/queue
 --- @include lib/found_hold
 do
   --- @inline lib/find_also
-  local amount, ttl_ms, metadata, notes, code = next_amount, next_ttl_ms, '', '', OK
+  local amount, ttl_ms, metadata, notes, told, code = next_amount, next_ttl_ms, '', '', '', OK
   if also_record and #also_record < AFTER_HOLD - 1 then
     successor = { CANCELLED, FRESH, 0, 0, amount, 0, '' }
   elseif also_record then
@@ -42,6 +43,18 @@ do
       code = TOO_MANY_HOLDS
     else
       --- @inline lib/gate
+      if limits then
+        local packed_label, requests, opens, tokens = label, 0, hold_state == OPEN and 2 or 1, 0
+        --- @inline lib/label_parts
+        --- @inline lib/rates
+        --- @inline lib/take_rates
+        told = rate_notes
+        label = string.sub(label, 1, #label - label_rest)
+        if code == OK then
+          label = label .. struct.pack('<i5i6', root[SEQUENCE] + 1, now_ms)
+            .. (payer_level > 0 and string.char(payer_level) or '')
+        end
+      end
     end
     local expires_ms = 0
     if code == OK then
@@ -50,6 +63,6 @@ do
       expires_ms = opened_expires_ms
       also = { { field = also_field, entry = opened_entry, record = opened_record, expires_ms = expires_ms } }
     end
-    successor = { code, FRESH, payer[BALANCE], payer[HELD], amount, expires_ms, notes }
+    successor = { code, FRESH, payer[BALANCE], payer[HELD], amount, expires_ms, notes .. told }
   end
 end

@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from typer.testing import CliRunner
 
-from ducto_redis import RedisStore, SpendCap
+from ducto_redis import RateLimit, SpendCap
 from ducto_redis.cli.app import app
-
-
-@pytest.fixture
-def run(server, namespace):
-    """Runs a command on a ready namespace of a real server: exit code, standard output, standard error."""
-    with RedisStore.from_url(server.url, namespace=namespace, shards=2) as store:
-        store.setup()
-
-    def call(*words, code=0):
-        result = CliRunner().invoke(app, [*words, "--redis", server.url, "--namespace", namespace])
-        assert result.exit_code == code, result.output
-        return result
-
-    call.store = RedisStore.from_url(server.url, namespace=namespace)
-    yield call
-    call.store.close()
 
 
 def told(result):
@@ -50,6 +33,8 @@ def test_what_cannot_be_done_says_why_and_exits_with_2(run):
     assert "invalid_amount" in run("top-up", "alice", "much", code=2).stderr
     assert "cap_type" in run("caps", "set", "alice", "5", "--period", "fortnightly", code=2).stderr
     assert "time zone" in run("caps", "set", "alice", "5", "--timezone", "Mars/Olympus", code=2).stderr
+    assert "anchor_day belongs to monthly caps" in run("caps", "set", "alice", "5", "--anchor-day", "15", code=2).stderr
+    assert "week_start" in run("caps", "set", "alice", "5", "--period", "weekly", "--week-start", "x", code=2).stderr
     assert run.store.list_accounts() == []
 
 
@@ -83,6 +68,19 @@ def test_caps_are_set_listed_and_removed(run):
     assert told(run("caps", "remove", "alice", "--json"))["removed"] is True
     run("caps", "remove", "alice", code=1)
     assert "Asia/Tokyo" in run("caps", "list", "alice").output
+
+
+def test_weeks_and_months_start_where_they_are_told_to(run):
+    """--week-start and --anchor-day are kept, shown beside the zone and told in JSON."""
+    run("caps", "set", "alice", "50", "--period", "weekly", "--week-start", "sunday", "--timezone", "Asia/Tokyo")
+    run("caps", "set", "alice", "900", "--period", "monthly", "--anchor-day", "31")
+    listed = told(run("caps", "list", "alice", "--json"))
+    assert [(cap["cap_type"], cap["timezone"], cap["week_start"], cap["anchor_day"]) for cap in listed] == [
+        ("weekly", "Asia/Tokyo", "sunday", 1), ("monthly", "UTC", "monday", 31),
+    ]  # fmt: skip
+    shown = run("caps", "list", "alice").output
+    assert "from sunday" in " ".join(shown.split())
+    assert "day 31" in " ".join(shown.split())
 
 
 def test_the_report_lists_who_is_over_a_warn_cap(run):
@@ -151,8 +149,26 @@ def test_a_trimmed_ledger_is_not_called_verified(run, server, namespace):
 
 def test_every_command_has_help_with_an_example():
     """--help of each command shows how it is called."""
-    for words in (["balance"], ["holds"], ["top-up"], ["verify"], ["replay"], ["caps", "set"], ["caps", "report"]):
+    for words in (["balance"], ["holds"], ["top-up"], ["verify"], ["replay"], ["caps", "set"], ["caps", "report"],
+                  ["limits", "set"], ["limits", "list"], ["limits", "remove"]):  # fmt: skip
         result = CliRunner().invoke(app, [*words, "--help"])
         assert result.exit_code == 0
         assert "Example" in result.output
         assert f"ducto-redis {words[0]}" in result.output
+
+
+def test_explain_says_what_would_be_decided(run):
+    """A table and JSON of every cap and limit; exit code 1 for a refusal, 2 for bad input; nothing is taken."""
+    run.store.add_credits("team/alice", 50)
+    run.store.set_spend_cap(SpendCap(user_id="team", limit=20))
+    run.store.set_rate_limit("team/alice", RateLimit("100/minute", counts="tokens"))
+    seen = told(run("explain", "team/alice", "5", "--tokens", "60", "--json"))
+    assert (seen["allowed"], [cap["cap_type"] for cap in seen["caps"]]) == (True, ["daily"])
+    assert [limit["remaining"] for limit in seen["limits"]] == [100]
+    seen = told(run("explain", "team/alice", "21", "--json", code=1))
+    assert (seen["reason"], seen["scope"], seen["caps"][0]["refused"]) == ("cap_reached", "team", True)
+    table = run("explain", "team/alice", "5", "--tokens", "101", code=1).output
+    assert "rate_limited: 100 tokens/minute" in table
+    assert "refuses" in table
+    assert "invalid_amount" in run("explain", "team/alice", "much", code=2).stderr
+    assert run.store.get_available("team/alice").reserved == 0

@@ -30,20 +30,33 @@ ANNOUNCED = [
     "Current spend: 1000 Cap limit: 500 Action: warn",
     "Runaway loop stopped after 16 calls: spent 4800 of 5000",
 ]
+LIMITS_TOLD = [
+    "Admitted: True, limits looked at: 3",
+    "Charged: 0.04125, balance after = 499.95875",
+    "429 concurrency_limit: user's limit of 4, with Retry-After",
+    "429 rate_limited: user's limit of 100000, with Retry-After",
+    "429 rate_limited: user's limit of 100000, never as it is",
+    "429 rate_limited: user's limit of 60, with Retry-After",
+    "429 cap_reached: user's limit of 5, never as it is",
+    "429 cap_reached: team's limit of 200, with Retry-After",
+]
 
 
 def run(*command):
     return subprocess.run([sys.executable, *command], cwd=ROOT, check=False, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("example", ["spend_caps", "spend_caps_async"])
+@pytest.mark.parametrize(("example", "announced"), [
+    ("spend_caps", ANNOUNCED), ("spend_caps_async", ANNOUNCED),
+    ("llm_limits", LIMITS_TOLD), ("llm_limits_async", LIMITS_TOLD),
+])  # fmt: skip
 @pytest.mark.parametrize("real", [False, True], ids=["embedded", "real"])
-def test_the_seeds_flow_prints_what_its_prose_announces(example, real, request):
-    """Both examples, on both engines: 47000; capped=False, 3000; denied and explained; 1000 / 500 / warn."""
+def test_the_examples_print_what_their_prose_announces(example, announced, real, request):
+    """On both engines: 47000; capped=False, 3000; denied and explained; 1000 / 500 / warn; each limit of a gateway."""
     url = [request.getfixturevalue("server").url] if real else []
     done = run(f"examples/{example}.py", *url)
     assert done.returncode == 0, done.stderr
-    assert [line.strip() for line in done.stdout.splitlines()[1:]] == ANNOUNCED
+    assert [line.strip() for line in done.stdout.splitlines()[1:]] == announced
 
 
 @pytest.mark.parametrize("real", [False, True], ids=["embedded", "real"])

@@ -25,10 +25,22 @@ from lua_sources import (
 )  # fmt: skip
 
 from ducto_redis.codes import Code
-from ducto_redis.core import batches, flows, holding, operations, resolving, rolling, sweeping
+from ducto_redis.core import (
+    batches,
+    flows,
+    hitting,
+    holding,
+    limiting,
+    operations,
+    paying,
+    resolving,
+    rolling,
+    sweeping,
+)
 from ducto_redis.core.scripts import INJECTED_CLOCK, PORTABLE_STRUCT, ScriptSet, expand, lua_root
 from ducto_redis.core.space import Config, Space
 from ducto_redis.models import SpendCap
+from ducto_redis.rates import RateLimit
 from ducto_redis.work_models import ChargeItem, ReserveItem
 
 VARIANTS = {
@@ -41,6 +53,8 @@ WRITES = {"XADD", "HSET", "ZADD", "ZREM", "UNLINK", "XTRIM"}
 #: Scripts on a shard, not on a root; and those on many roots, whose names for keys are lib/item_keys'.
 ON_SHARDS = {"setup", "trim_ledger"}
 ON_MANY = {"charge_many", "reserve_many"}
+#: The script of the stand-alone limiter: one key of its own, no root, no ledger.
+ALONE = {"hit"}
 
 
 def commands(name):
@@ -75,6 +89,10 @@ def calls():
         *many(space, "reserve_many", ReserveItem(user_id="u", amount=1)),
         operations.set_spend_cap(space, cap, op_id="a"),
         operations.remove_spend_cap(space, "u", "daily", op_id="a"),
+        paying.set_payer(space, "u", "u", op_id="a"),
+        limiting.set_limit(space, "u", RateLimit("1/s"), op_id="a"),
+        limiting.remove_limit(space, "u", RateLimit("1/s"), op_id="a"),
+        hitting.HitPlan("n", (RateLimit("1/s"),)).call("hit", "u", 1),
         operations.get_balance(space, "u"),
         next(rolling.roll(operations.get_balance(space, "u"))),
         flows._shard_call(space, 0, "read"),
@@ -151,7 +169,7 @@ def test_a_name_means_one_thing_in_a_script(name):
 @pytest.mark.parametrize("name", SOURCES)
 def test_keys_and_arguments_are_named_in_one_place(name):
     """KEYS stands in lib/keys, lib/item_keys and scripts on shards; ARGV there, in scripts and the injected clock."""
-    allowed = {"lib/keys", "lib/item_keys", *ON_SHARDS}
+    allowed = {"lib/keys", "lib/item_keys", *ON_SHARDS, *ALONE}
     assert "KEYS" not in outer(name).read or name in allowed
     assert "ARGV" not in outer(name).read or name in {*allowed, *SCRIPTS, "lib/variants/clock"}
 
@@ -160,6 +178,9 @@ def test_keys_and_arguments_are_named_in_one_place(name):
 def test_commands_are_few_and_writes_are_in_one_place(name):
     """lib/apply alone writes (setup its config); nobody lists keys, runs other scripts or asks for the time twice."""
     seen = set(commands(name))
+    if name in ALONE:
+        assert seen == {"GET", "SET", "UNLINK"}
+        return
     assert seen <= READS | WRITES
     assert not seen & WRITES or name in {"lib/apply", *ON_SHARDS}
     assert "XTRIM" not in seen or name == "trim_ledger"
@@ -219,8 +240,10 @@ def test_the_arguments_of_a_script_are_told(name):
         return
     assert last == min(len(CALLS[name].args), 6 if name == "resolve" else 99)
     if name != "resolve":  # it takes its fields in a loop
-        assert max([*taken, min(last, 4) if name not in ON_SHARDS else 0]) == last
-    if name in ON_SHARDS:
+        assert max([*taken, min(last, 4) if name not in ON_SHARDS | ALONE else 0]) == last
+    if name in ALONE:
+        assert len(CALLS[name].keys) == len(set(re.findall(r"KEYS\[(\d)\]", SOURCES[name]))) == 1
+    elif name in ON_SHARDS:
         assert len(CALLS[name].keys) == len(set(re.findall(r"KEYS\[(\d)\]", SOURCES[name]))) == 2
     else:
         assert len(CALLS[name].keys) == len(set(re.findall(r"KEYS\[(\d)\]", SOURCES["lib/keys"]))) == 6

@@ -166,6 +166,17 @@ def test_open_holds_count_in_a_cap_of_their_model_registered_later(caps):
     assert (caps.timed("search")[0].held, caps.timed("search")[0].spent) == (0, 10)
 
 
+def test_a_cap_registered_by_the_script_that_frees_a_hold_does_not_count_it(caps):
+    """The hold is over, though its record still says open when the cap is made."""
+    engine = caps.engine
+    engine.grant("a", 100)
+    engine.reserve("h", 10, label=label("gpt"))
+    engine.now += 600_000
+    caps.cap(50, DAILY, model="gpt")
+    assert caps.timed()[0].held == 0
+    assert engine.reserve("k", 50, label=label("gpt")).code == Code.OK
+
+
 def test_settling_with_another_model_has_no_admitted_part_there(caps):
     """A hold admitted for llama that is settled as gpt is bound by the room of gpt's cap alone (SPEC 4)."""
     engine = caps.engine
@@ -290,6 +301,36 @@ def test_a_simple_cap_that_gets_a_zone_goes_on_from_its_counter(caps):
     caps.roll()
     [cap] = caps.timed()
     assert (cap.start_ms, cap.end_ms) == (at_ms(2026, 6, 16), at_ms(2026, 6, 16, 22))
+
+
+@pytest.mark.parametrize("zone", ["UTC;day=15", "Europe/Berlin;day=15"])
+def test_a_simple_cap_that_gets_an_anchor_day_does_so_likewise(caps, zone):
+    """Scripts keep the text of a calendar like a zone's: June ends in UTC, what remains to 15 July is a period."""
+    engine = caps.engine
+    caps.cap(10, MONTHLY)
+    assert caps.spend(9) == Code.OK
+    caps.cap(10, MONTHLY, zone=zone)
+    assert caps.spend(2) == Code.CAP_REACHED
+    [cap] = caps.timed()
+    assert (cap.zone, cap.spent, cap.start_ms, cap.end_ms) == (zone, 9, at_ms(2026, 6, 1), at_ms(2026, 7, 1))
+    engine.now = cap.end_ms
+    caps.roll()
+    ends = at_ms(2026, 7, 15) if zone.startswith("UTC") else at_ms(2026, 7, 14, 22)
+    assert [(cap.start_ms, cap.end_ms) for cap in caps.timed()] == [(at_ms(2026, 7, 1), ends)]
+    assert caps.spend(10) == Code.OK
+
+
+def test_a_week_of_utc_that_starts_on_sunday_is_not_rolled_by_scripts(caps):
+    """They know Monday alone: past its end the period is asked for, like a zone's."""
+    engine = caps.engine
+    caps.cap(10, WEEKLY, zone="UTC;week=sunday")
+    [cap] = caps.timed()
+    assert (cap.start_ms, cap.end_ms) == (at_ms(2026, 6, 14), at_ms(2026, 6, 21))
+    assert caps.spend(10) == Code.OK
+    engine.now = cap.end_ms
+    assert engine.reserve("r", 1).code == Code.ROLL_NEEDED
+    assert caps.roll() == [(b"", WEEKLY, b"UTC;week=sunday", b"")]
+    assert caps.spend(10) == Code.OK
 
 
 def test_the_marker_comes_and_goes_with_them(caps):

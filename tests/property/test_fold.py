@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-from ducto_redis import MemoryStore, SpendCap
+from ducto_redis import ConcurrencyLimit, MemoryStore, RateLimit, SpendCap
 from ducto_redis.core.entries import Kind, read_entry
 from ducto_redis.core.fold import LedgerBroken, fold
+from ducto_redis.core.fold_limits import defined
 from ducto_redis.core.fold_nodes import NOTHING_APART, read_apart
 from ducto_redis.core.packed import int_at, read_caps, read_node, read_timed
 from ducto_redis.core.scripts import INJECTED_CLOCK
@@ -32,9 +33,31 @@ def cap(store, user, draw):
     chosen = {"cap_type": period, "model": model, "action": draw.choice(["deny", "warn", "notify"])}
     if draw.random() < 0.8:
         zone = draw.choice(["UTC", "UTC", "UTC", "Europe/Berlin", "Australia/Lord_Howe"])
+        if period == "weekly":
+            chosen["week_start"] = draw.choice(["monday", "sunday"])
+        elif period == "monthly":
+            chosen["anchor_day"] = draw.choice([1, 1, 15, 31])
         store.set_spend_cap(SpendCap(user_id=user, limit=draw.randint(0, 900), timezone=zone, **chosen))
     else:
         store.remove_spend_cap(user, period, model)
+
+
+def limit(store, user, draw):
+    names = {"model": draw.choice([None, "m"]), "operation_type": draw.choice([None, "usage"])}
+    if draw.random() < 0.5:
+        store.set_concurrency_limit(user, ConcurrencyLimit(draw.randint(3, 40), **names))
+        return
+    chosen = RateLimit(
+        f"{draw.randint(20, 900)}/{draw.choice(['min', 'day'])}", counts=draw.choice(["requests", "amount", "tokens"]),
+        algorithm=draw.choice(["gcra", "fixed", "sliding"]), **names,
+    )  # fmt: skip
+    store.set_rate_limit(user, chosen)
+    if draw.random() < 0.3:
+        store.remove_rate_limit(user, chosen)
+
+
+def pay(store, user, draw):
+    store.set_payer(user, draw.choice([user, user.split("/")[0]]))
 
 
 def hold(store, user, draw, holds):
@@ -77,6 +100,8 @@ def drive(store, clock, draw):
         return draw.choice([
             lambda: give(store, user, draw),
             lambda: cap(store, user, draw),
+            lambda: pay(store, user, draw) if draw.random() < 0.2 else None,
+            lambda: limit(store, user, draw) if draw.random() < 0.5 else None,
             *[lambda: hold(store, user, draw, holds)] * 3,
             *[lambda: settle(store, at, draw, holds)] * 3,
             lambda: store.release(*at),
@@ -117,6 +142,8 @@ def assert_state(client, namespace, states):
         assert {path: [plain(cap) for cap in items] for path, items in timed.items()} == {
             path: [plain(cap) for cap in items] for path, items in state.timed.items()
         }
+        limits = {name[1:]: defined(data) for name, data in stored.items() if name[0] == "l" and data}
+        assert limits == state.limits
         apart = {name[1:]: read_apart(data) for name, data in stored.items() if name[0] == "b"}
         assert {path: kept for path, kept in apart.items() if kept != NOTHING_APART} == state.apart
         assert {name[1:]: int_at(data, 0) for name, data in stored.items() if name[0] == "g"} == state.purchased
@@ -125,7 +152,7 @@ def assert_state(client, namespace, states):
             reference: hold.expires_ms for reference, hold in state.holds.items()
         }
         for path, node in state.nodes.items():
-            assert node.held == sum(hold.amount for hold in state.holds.values() if hold.path == path)
+            assert node.held == sum(hold.amount for hold in state.holds.values() if hold.payer == path)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -11,7 +11,7 @@ from collections import Counter
 
 from machine import run
 
-EXAMPLES = int(os.environ.get("DUCTO_EXAMPLES", "240"))
+EXAMPLES = int(os.environ.get("DUCTO_EXAMPLES", "228"))
 FIXED = "DUCTO_EXAMPLES" not in os.environ
 
 
@@ -19,9 +19,10 @@ def assert_mixed(tally: Counter[str]) -> None:
     """Steps of every kind were met: a run of refusals, or one in which time stands still, proves nothing."""
     told = dict(sorted(tally.items()))
     steps, holds = tally["steps"], tally["reserve: done"]
+    asked = tally["calls"] - tally["questions"]  # a step may make several calls
     assert tally["sent again"] >= 0.10 * steps, told
     assert tally["replayed"] >= 0.07 * steps, told
-    assert 0.10 * steps <= tally["refused"] <= 0.50 * steps, told
+    assert 0.10 * asked <= tally["refused"] <= 0.50 * asked, told
     assert tally["settle: done"] + tally["deduct: done"] >= 0.08 * steps, told
     assert tally["expired"] >= 0.05 * holds, told
     assert tally["backward"] >= 0.03 * steps, told
@@ -47,6 +48,6 @@ def test_a_real_server_answers_like_the_model(server, record_property):
 
 def test_the_embedded_engine_answers_like_the_model():
     """The same on the embedded engine, whose packing of numbers is another."""
-    tally = run("memory://machine", max(1, EXAMPLES // 12), derandomize=FIXED)
+    tally = run("memory://machine", max(1, EXAMPLES // 24), derandomize=FIXED)
     print(dict(sorted(tally.items())))
     assert tally["steps"] >= EXAMPLES

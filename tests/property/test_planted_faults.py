@@ -8,10 +8,10 @@ import pytest
 from faults import FAULTS, hunt, is_found, planted
 
 QUICK = (
-    "warnings refuse and denials warn", "spend does not roll up", "a refusal keeps the hold",
-    "reserve_credits counts as admitted", "settle forgets its admitted part", "a direct charge is not gated",
-    "a successor is not gated", "late settlements are refused all the same", "hours are days",
-    "caps of a model hold every model", "others' holds are listed", "resolving leaves the hold",
+    "warnings refuse and denials warn", "spend does not roll up", "settle forgets its admitted part",
+    "a direct charge is not gated", "a successor is not gated", "others' holds are listed",
+    "resolving leaves the hold", "ancestors' limits are not asked", "what continues is a request",
+    "the burst is ignored", "windows never roll",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import assert_type
 
 from ducto_redis import (
     AsyncCreditManager,
+    AsyncRateLimiter,
     AsyncRedisStore,
     CapCheckResult,
     CapNotice,
@@ -17,6 +18,9 @@ from ducto_redis import (
     DeductionResult,
     HoldResult,
     MemoryStore,
+    RateDecision,
+    RateLimit,
+    RateLimiter,
     RedisStore,
     SetupResult,
     SpendCap,
@@ -42,6 +46,9 @@ def sync() -> None:
     store.reserve("u", 1, billing_mode="never")  # type: ignore[arg-type]
     store.reserve(1, 1)  # type: ignore[arg-type]
     assert_type(CreditManager(store).reserve("u", 1), HoldResult)
+    limiter = RateLimiter("memory://", RateLimit("1/s"))
+    assert_type(limiter.hit("u").retry_after, float | None)
+    assert_type(limiter.wait("u", 2, timeout=0.5), RateDecision)
 
 
 async def asynchronous() -> None:
@@ -50,6 +57,8 @@ async def asynchronous() -> None:
         hold = await store.reserve("u", 1)
         assert_type(hold, HoldResult)
         assert_type(await AsyncCreditManager(store).settle("u", hold, 1), DeductionResult)
+    async with AsyncRateLimiter.from_url("memory://", RateLimit("1/s")) as limiter:
+        assert_type(await limiter.peek("u"), RateDecision)
 
 
 def events() -> None:

@@ -1,0 +1,103 @@
+"""Limits and payers of the synchronous store, and what they would decide; see ``docs/limits.md``."""
+
+from __future__ import annotations
+
+from ducto_redis.core import explaining, limiting, paying
+from ducto_redis.ids import new_id
+from ducto_redis.models import BillingMode
+from ducto_redis.money import Amount
+from ducto_redis.rates import ConcurrencyLimit, RateLimit
+from ducto_redis.store_base import StoreBase
+from ducto_redis.work_models import ExplainResult, LimitListResult, LimitResult, PayerResult
+
+
+class LimitOperations(StoreBase):
+    """Part of ``RedisStore``."""
+
+    def set_payer(self, user_id: str, payer: str) -> PayerResult:
+        """Says whose credits an account spends: its own, or those of an account above it; open holds keep their payer.
+
+        Caps, rates and concurrency of every level decide all the same, and spend is counted at every level.
+
+        Args:
+            user_id: The account; opened when there is none.
+            payer: The account itself or an ancestor: for ``acme/search/alice`` also ``acme/search`` and ``acme``.
+
+        Raises:
+            InvalidArgumentError: It is none of them.
+        """
+        return self._run(paying.set_payer, user_id, payer, op_id=new_id())
+
+    def set_rate_limit(self, user_id: str, limit: RateLimit) -> LimitResult:
+        """Registers a rate limit: it decides on every admission of the account and of those below it, beside the caps.
+
+        Args:
+            user_id: The account; opened when there is none.
+            limit: The limit, such as ``RateLimit("60/minute")``. It replaces the account's limit of the same counts,
+                period, model and operation type; what was used stays when the algorithm does.
+
+        Raises:
+            InvalidArgumentError: It cannot be counted exactly.
+            LimitExceededError: The account has 32 limits.
+        """
+        return self._run(limiting.set_limit, user_id, limit, op_id=new_id())
+
+    def remove_rate_limit(self, user_id: str, limit: RateLimit) -> LimitResult:
+        """Removes the rate limit of the same counts, period, model and operation type; ``removed``: there was one."""
+        return self._run(limiting.remove_limit, user_id, limit, op_id=new_id())
+
+    def list_rate_limits(self, user_id: str) -> LimitListResult:
+        """The account's own rate limits as they are now, in the order of their registration."""
+        return self._run(limiting.list_limits, user_id, concurrency=False)
+
+    def set_concurrency_limit(self, user_id: str, limit: ConcurrencyLimit) -> LimitResult:
+        """Registers how many holds may be open at once, here and below; it counts those that are open now.
+
+        Args:
+            user_id: The account; opened when there is none.
+            limit: The limit, such as ``ConcurrencyLimit(4)``. It replaces the account's of the same model and
+                operation type.
+
+        Raises:
+            LimitExceededError: The account has 32 limits.
+        """
+        return self._run(limiting.set_limit, user_id, limit, op_id=new_id())
+
+    def remove_concurrency_limit(self, user_id: str, limit: ConcurrencyLimit) -> LimitResult:
+        """Removes the concurrency limit of the same model and operation type; ``removed``: there was one."""
+        return self._run(limiting.remove_limit, user_id, limit, op_id=new_id())
+
+    def list_concurrency_limits(self, user_id: str) -> LimitListResult:
+        """The account's own concurrency limits, in the order of their registration."""
+        return self._run(limiting.list_limits, user_id, concurrency=True)
+
+    def explain(
+        self,
+        user_id: str,
+        amount: Amount,
+        operation_type: str = "usage",
+        *,
+        model: str | None = None,
+        billing_mode: BillingMode = "strict",
+        min_balance: Amount = 0,
+        overdraft_floor: Amount | None = None,
+        tokens: int = 0,
+    ) -> ExplainResult:
+        """What ``reserve`` would decide now, and why: every cap and limit of every level; takes nothing.
+
+        Returns:
+            ``error_code`` and ``message`` as ``reserve`` would answer; ``caps`` and ``limits`` with what is left of
+            each and whether it refuses; ``retry_after`` of the one that decides. The arguments are ``reserve``'s.
+        """
+        return self._run(
+            explaining.explain,
+            user_id,
+            amount,
+            operation_type,
+            model=model,
+            billing_mode=billing_mode,
+            min_balance=min_balance,
+            overdraft_floor=overdraft_floor,
+            tokens=tokens,
+            op_id=new_id(),
+        )

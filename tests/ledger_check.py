@@ -1,0 +1,52 @@
+"""Whether the entries of a ledger add up to what the server holds, for the comparison of machine and model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from model_state import levels_of
+
+from ducto_redis.core.entries import read_entry
+from ducto_redis.core.fold import RootState, fold
+from ducto_redis.core.verify import state_pairs
+from ducto_redis.drivers.embedded import connect
+from ducto_redis.drivers.replies import flat
+from ducto_redis.drivers.urls import engine_of
+
+
+def client_of(url: str) -> Any:
+    """A redis-py client of an engine."""
+    return connect(url) if engine_of(url) == "memory" else redis.Redis.from_url(url)
+
+
+class Ledger:
+    """What the entries of a namespace add up to, beside what the server holds; read on from call to call.
+
+    Args:
+        client: A redis-py client, of a server or embedded.
+        space: The store's.
+    """
+
+    def __init__(self, client: Any, space: Any) -> None:
+        self.client, self.keys = client, space.keys
+        self.states: dict[str, RootState] = {}
+        self.last: dict[bytes, bytes] = {}
+        self.entries = 0
+
+    def differences(self, accounts: set[str]) -> list[Any]:
+        """Where the state of these accounts' roots is not what the entries add up to."""
+        found = []
+        for root in {levels_of(account)[0] for account in accounts}:
+            account = self.keys.account(root)
+            ledger = account.keys[4]
+            for entry_id, fields in self.client.xrange(ledger, min=b"(" + self.last.get(ledger, b"0")):
+                self.last[ledger] = entry_id
+                self.entries += 1
+                fold([read_entry(fields[b"e"])], self.states)
+            stored = {name.decode(): data for name, data in self.client.hgetall(account.keys[0]).items()}
+            index = flat(self.client.zrange(account.keys[1], 0, -1, withscores=True))
+            state = self.states.get(account.name.decode().split("/")[0], RootState())
+            if stored or state.sequence:
+                found += [each for each in state_pairs(stored, index, state) if each[1] != each[2]]
+        return found

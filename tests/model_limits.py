@@ -1,0 +1,152 @@
+"""The limits of every account in the model: what looks at an admission, what refuses it, what is taken and corrected.
+
+Rules (docs/limits.md), and what is decided where it says nothing:
+- Limits of every level of the path decide. An admission looks at those whose model and operation type are its own or
+  none: a hold (``reserve``, ``reserve_credits``) at all, a direct charge at all but concurrency, an extension and a
+  successor at those that count amounts.
+- A successor has its predecessor's place; one that is billed late has lost it and looks at concurrency too.
+- What costs a limit nothing is never refused by it; it is taken all the same.
+- A limit that refuses, or any cap or the money, leaves all as they were.
+- Settling, releasing, resolving and ``deduct_credits`` - charged, or refused and so freed - correct what the admission
+  took from limits that are still there: of the amount by the whole of the hold as it is now, at the time it was made.
+  What expired corrects nothing, whatever comes after.
+- ``used`` and ``remaining`` are told as they are after the decision.
+- A limit opens its account, like a cap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from model_rates import KINDS, Limit, identity_of
+from model_state import Hold, Outcome, State, levels_of
+
+MOST_LIMITS = 32
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What an admission asks of limits; ``what`` is hold, charge, more (an extension), next or late next."""
+
+    what: str
+    amount: int
+    tokens: int = 0
+    model: str = ""
+    operation: str = "usage"
+
+
+class LimitState(State):
+    """Limits by account; the operations on them."""
+
+    def __init__(self, now: int) -> None:
+        super().__init__(now)
+        self.limits: dict[str, dict[tuple[Any, ...], Limit]] = {}
+
+    # Setting
+
+    def set_limit(
+        self, account: str, algorithm: str, counts: str, limit: int, period: int, *, burst: int | None = None,
+        model: str = "", operation: str = "",
+    ) -> Outcome:  # fmt: skip
+        """``set_rate_limit`` and ``set_concurrency_limit``; what was used stays when the algorithm does."""
+        mine = self.limits.setdefault(account, {})
+        identity = identity_of(algorithm, counts, period, model, operation)
+        if identity not in mine and len(mine) >= MOST_LIMITS:
+            return {"error_code": "too_many_limits"}
+        self.known |= set(levels_of(account))
+        if identity in mine and mine[identity].algorithm == algorithm:
+            mine[identity].replace(self.now, limit, burst)
+            return {"error_code": None}
+        period = 0 if algorithm == "concurrency" else period
+        made = KINDS[algorithm](algorithm, counts, limit, period, burst, model, operation, account)
+        if algorithm == "concurrency":
+            made.count = lambda: self._open_holds(made)
+        mine[identity] = made
+        return {"error_code": None}
+
+    def remove_limit(
+        self, account: str, algorithm: str, counts: str, period: int, *, model: str = "", operation: str = ""
+    ) -> Outcome:
+        """``remove_rate_limit`` and ``remove_concurrency_limit``."""
+        identity = identity_of(algorithm, counts, period, model, operation)
+        return {"error_code": None, "removed": self.limits.get(account, {}).pop(identity, None) is not None}
+
+    def listed_limits(self, account: str) -> Outcome:
+        """``list_rate_limits`` and ``list_concurrency_limits``, as one."""
+        return {"error_code": None, "limits": self._told((each, False, 0) for each in self._of(account))}
+
+    # Deciding
+
+    def limit_gate(self, account: str, ask: Ask) -> tuple[str | None, tuple[Any, ...]]:
+        """The code of a refusal, and what is told of each limit if the admission is refused."""
+        looked = []
+        for each in self.looked_at(account, ask):
+            cost = self._cost(each, ask)
+            refuses = cost > 0 and not each.fits(self.now, cost)
+            looked.append((each, refuses, cost))
+        refusing = {"concurrency_limit" if each.algorithm == "concurrency" else "rate_limited"
+                    for each, refuses, _ in looked if refuses}  # fmt: skip
+        return min(refusing, default=None), self._told(looked)  # "concurrency_limit" comes first
+
+    def take(self, account: str, ask: Ask, hold: Hold | None = None) -> tuple[Any, ...]:
+        """An admission; what is told of each limit after it. What a hold took is remembered with it."""
+        looked = self.looked_at(account, ask)
+        for each in looked:
+            each.take(self.now, self._cost(each, ask))
+        if hold:
+            # A successor asks no limit for tokens, but those it is said to have used are counted when it ends.
+            every = [each for level in levels_of(account) for each in self._of(level)]
+            hold.took = [each for each in every if each.sees(ask.model, ask.operation)]
+        return self._told((each, False, 0) for each in looked)
+
+    def correct(self, hold: Hold, amount: int, tokens: int | None) -> None:
+        """An open hold ends, and turned out as so much; without tokens the estimate of them stands."""
+        for each in hold.took:
+            if self.limits.get(each.scope, {}).get(each.identity) is not each:
+                continue
+            estimate, actual = {"amount": (hold.amount, amount), "tokens": (hold.tokens, tokens)}.get(
+                each.counts, (0, 0)
+            )
+            if actual is not None and actual != estimate and each.algorithm != "concurrency":
+                each.correct(self.now, hold.begun, estimate, actual)
+
+    def looked_at(self, account: str, ask: Ask) -> list[Limit]:
+        """The limits that an admission meets, from the root down."""
+        found = [each for level in levels_of(account) for each in self._of(level)]
+        return [each for each in found if each.sees(ask.model, ask.operation) and self._concerns(each, ask.what)]
+
+    @staticmethod
+    def _concerns(limit: Limit, what: str) -> bool:
+        if limit.algorithm == "concurrency":
+            return what in ("hold", "late next")
+        return what in ("hold", "charge") or limit.counts == "amount"
+
+    @staticmethod
+    def _cost(limit: Limit, ask: Ask) -> int:
+        if limit.algorithm == "concurrency" or limit.counts == "requests":
+            return 1
+        return ask.amount if limit.counts == "amount" else ask.tokens
+
+    def rate_room(self, account: str, model: str = "", operation: str = "usage") -> int | None:
+        """What the limits that count amounts let pass; None without any."""
+        found = self.looked_at(account, Ask("more", 0, 0, model, operation))
+        return min((each.remaining(self.now) for each in found), default=None)
+
+    def _of(self, account: str) -> list[Limit]:
+        return list(self.limits.get(account, {}).values())
+
+    def _open_holds(self, limit: Limit) -> int:
+        return sum(
+            hold.state == "open" and limit.scope in levels_of(hold.account) and limit.sees(hold.model, hold.operation)
+            for hold in self.holds.values()
+        )
+
+    def _told(self, looked: Any) -> tuple[Any, ...]:
+        """As results tell them, in an order of their own."""
+        return tuple(sorted(
+            (each.scope, each.algorithm, "" if each.algorithm == "concurrency" else each.counts, each.limit,
+             each.used(self.now), each.remaining(self.now), each.model, each.operation, each.period, refuses,
+             (each.retry_ms(self.now, cost) or -1) if refuses else 0)
+            for each, refuses, cost in looked
+        ))  # fmt: skip
