@@ -25,7 +25,7 @@ class ManagedLimits(ManagerBase):
         return self._done(self.store.remove_rate_limit(user_id, limit))
 
     def list_rate_limits(self, user_id: str) -> LimitListResult:
-        """The account's own rate limits; an unknown account is told. See ``RedisStore.list_rate_limits``."""
+        """The account's own rate limits. See ``RedisStore.list_rate_limits``."""
         return self._done(self.store.list_rate_limits(user_id))
 
     def set_concurrency_limit(self, user_id: str, limit: ConcurrencyLimit) -> LimitResult:
@@ -37,7 +37,7 @@ class ManagedLimits(ManagerBase):
         return self._done(self.store.remove_concurrency_limit(user_id, limit))
 
     def list_concurrency_limits(self, user_id: str) -> LimitListResult:
-        """The account's own concurrency limits; an unknown account is told. See ``RedisStore.list_concurrency_limits``."""
+        """The account's own concurrency limits. See ``RedisStore.list_concurrency_limits``."""
         return self._done(self.store.list_concurrency_limits(user_id))
 
     def explain(

@@ -25,7 +25,7 @@ class AsyncManagedLimits(AsyncManagerBase):
         return await self._done(await self.store.remove_rate_limit(user_id, limit))
 
     async def list_rate_limits(self, user_id: str) -> LimitListResult:
-        """The account's own rate limits; an unknown account is told. See ``RedisStore.list_rate_limits``."""
+        """The account's own rate limits. See ``RedisStore.list_rate_limits``."""
         return await self._done(await self.store.list_rate_limits(user_id))
 
     async def set_concurrency_limit(self, user_id: str, limit: ConcurrencyLimit) -> LimitResult:
@@ -37,7 +37,7 @@ class AsyncManagedLimits(AsyncManagerBase):
         return await self._done(await self.store.remove_concurrency_limit(user_id, limit))
 
     async def list_concurrency_limits(self, user_id: str) -> LimitListResult:
-        """The account's own concurrency limits; an unknown account is told. See ``RedisStore.list_concurrency_limits``."""
+        """The account's own concurrency limits. See ``RedisStore.list_concurrency_limits``."""
         return await self._done(await self.store.list_concurrency_limits(user_id))
 
     async def explain(
