@@ -1,7 +1,7 @@
 """What is left of a limit and how long to wait, told from its item: exact integer milliseconds (``docs/limits.md``).
 
 ``now_ms`` is the server's time, ``cost`` what the request takes, ``admitted`` whether the decision took it. Items of
-replies are brought to the present by the script; ``at_present`` does it for items read otherwise.
+replies are brought to the present by the script; nothing here moves them in time.
 """
 
 from __future__ import annotations
@@ -16,29 +16,8 @@ from ducto_redis.periods import FOREVER_MS, NAME_OF, period_bounds
 _POLL_SECONDS: Final = 1.0
 
 
-def at_present(item: LimitItem, now_ms: int) -> LimitItem:
-    """An item as it is at a moment: drained, or in the window of the moment.
-
-    Before its own time, by up to a period, it stays as it is until the clock has come back.
-    """
-    ahead = item.at_ms - now_ms
-    if item.kind == CONCURRENCY or 0 <= ahead <= item.period_ms:
-        return item
-    if item.kind == GCRA:
-        drained = item.limit * max(-ahead, 0)
-        return item._replace(at_ms=now_ms, used=max(item.used - drained, 0))
-    windows = (now_ms - item.at_ms) // item.period_ms
-    if windows == 0:
-        return item
-    start_ms = item.at_ms + windows * item.period_ms
-    if windows < 0:
-        return item._replace(at_ms=start_ms)
-    return item._replace(at_ms=start_ms, used=0, previous=item.used if windows == 1 else 0)
-
-
-def _after(item: LimitItem, now_ms: int, cost: int, admitted: bool) -> LimitItem:
+def _after(item: LimitItem, cost: int, admitted: bool) -> LimitItem:
     # The item after the decision.
-    item = at_present(item, now_ms)
     if not admitted:
         return item
     return item._replace(used=item.used + cost * (item.period_ms if item.kind == GCRA else 1))
@@ -60,7 +39,7 @@ def _of_previous(item: LimitItem, now_ms: int) -> int:
 
 def used(item: LimitItem, now_ms: int, cost: int, admitted: bool) -> int:
     """Units that count against the limit after the decision."""
-    return _counted(_after(item, now_ms, cost, admitted), now_ms)
+    return _counted(_after(item, cost, admitted), now_ms)
 
 
 def remaining(item: LimitItem, now_ms: int, cost: int, admitted: bool) -> int:
@@ -70,7 +49,7 @@ def remaining(item: LimitItem, now_ms: int, cost: int, admitted: bool) -> int:
 
 def reset_after(item: LimitItem, now_ms: int, cost: int, admitted: bool) -> float | None:
     """Seconds until the limit is as if unused: all of it fits; None for open holds, whose end nobody knows."""
-    item = _after(item, now_ms, cost, admitted)
+    item = _after(item, cost, admitted)
     if item.kind == CONCURRENCY:
         return None if item.used else 0.0
     return max(_fits_ms(item, item.capacity) - now_ms, 0) / 1000
@@ -86,7 +65,7 @@ def retry_after(item: LimitItem, now_ms: int, cost: int, admitted: bool) -> floa
         return 0.0
     if cost > item.capacity:
         return None
-    item = _after(item, now_ms, cost, admitted)
+    item = _after(item, cost, admitted)
     if item.kind == CONCURRENCY:
         return 0.0 if item.used + cost <= item.limit else _POLL_SECONDS
     return max(_fits_ms(item, cost) - now_ms, 0) / 1000
