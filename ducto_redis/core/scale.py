@@ -114,7 +114,7 @@ class Scale(NamedTuple):
 
         Args:
             packed: The field ``l`` of the account.
-            now_ms: The server's time; the items need not be brought to it.
+            now_ms: The server's time, to which the script has brought the items.
             concurrency: Whether those of open holds are wanted, or the rates.
         """
         level = len(self.account.scopes)

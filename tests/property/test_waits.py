@@ -128,16 +128,6 @@ def test_large_figures_are_exact():
     assert rates.used(sliding, 43_200_001, 1, False) == most * 43_199_999 // 86_400_000
 
 
-def test_after_a_large_step_back_it_goes_on_from_the_present():
-    """More than a period before its time: a bucket drains from now on, a window begins where the moment lies."""
-    bucket = LimitItem(GCRA, 0, 1, 100, 10_000, 100)
-    assert rates.retry_after(bucket, 9_950, 1, False) == 0.15
-    assert rates.retry_after(bucket, 9_000, 1, False) == 0.1
-    window = LimitItem(FIXED, 0, 1, 100, 10_000, 1)
-    assert rates.retry_after(window, 9_950, 1, False) == 0.15
-    assert rates.retry_after(window, 9_030, 1, False) == 0.07
-
-
 def test_before_its_time_a_window_stays_as_it_is():
     """A step back by up to a period: the window before counts in full, not more, until the clock has come back."""
     item = LimitItem(SLIDING, 0, 10, 100, 10_000, 2, 6)

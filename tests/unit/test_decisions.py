@@ -166,10 +166,10 @@ def test_money_and_repetitions_do_not_wait():
     assert (again.limit, again.remaining, again.retry_after, again.events) == (100, 10, None, ())
 
 
-def test_limits_of_an_account_are_listed_at_the_present():
+def test_limits_of_an_account_are_listed():
     """Rates or open holds, in order, as they are now; they are an answer and never an error."""
-    rate = item_of(MINUTE, 4)._replace(at_ms=NOW - 1000, used=2 * 60_000)
-    window = item_of(RateLimit("5/s", algorithm="fixed"), 4)._replace(at_ms=NOW - 5000, used=5)
+    rate = item_of(MINUTE, 4)._replace(at_ms=NOW, used=60_000)
+    window = item_of(RateLimit("5/s", algorithm="fixed"), 4)._replace(at_ms=NOW - 500, used=0)
     held = item_of(ConcurrencyLimit(3), 4)._replace(used=2)
     data = pack_item(rate) + pack_item(held) + pack_item(window)
     rates = SCALE.listed_limits(data, NOW, concurrency=False)
