@@ -48,8 +48,8 @@ else
       notes = string.sub(record, notes_at)
       -- Limits that counted the hold, and a payer above it, have added to its label (lib/label_parts).
       local more_bytes = #kept_label - #label
-      repetition = (more_bytes % 11 == 0 or more_bytes % 11 == 1) and more_bytes >= 0 and more_bytes <= 12 and string.sub(kept_label, 1, #label) == label and repetition
-        or REUSED
+      local is_tail = more_bytes == 0 or more_bytes == 1 or more_bytes == 11 or more_bytes == 12
+      repetition = is_tail and string.sub(kept_label, 1, #label) == label and repetition or REUSED
     end
   elseif not payer then
     code = strict and INSUFFICIENT_CREDITS or ACCOUNT_UNKNOWN
