@@ -46,6 +46,11 @@ def store(api: Api):
     return api.store()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with what takes longest, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.name not in ("test_machine.py", "test_planted_faults.py"))
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     """Prints the figures that tests recorded, so that a run shows n beside each 0."""
     figures = [
