@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from model_rates import Bucket, Windows
 
 from ducto_redis import InvalidArgumentError, LimitNotice, RateDecision, RateLimit
-from ducto_redis.core import rates
 from ducto_redis.core.hitting import LONGEST_PAUSE_S, HitPlan, checked_timeout, pause_s
-from ducto_redis.core.limit_items import GCRA, read_limits
+from ducto_redis.core.limit_items import ALGORITHMS, GCRA, read_limits
 
 LIMITS = st.one_of(
     st.builds(RateLimit, st.just("7/minute"), burst=st.one_of(st.none(), st.integers(1, 100))),
@@ -29,18 +29,22 @@ def test_the_call():
     assert (call.user_id, call.op_id) == ("a/b", None)
 
 
+def full(item, at_ms):
+    """The reference model's limit, used up at a moment."""
+    terms = (ALGORITHMS[item.kind], "requests", item.limit, item.period_ms, item.burst or None)
+    made = Bucket(*terms) if item.kind == GCRA else Windows(*terms)
+    made.take(at_ms, item.capacity)
+    return made
+
+
 @given(st.lists(LIMITS, min_size=1, max_size=3), st.floats(0, 1))
 def test_a_key_lives_until_nothing_counts(limits, part):
     """Full limits, a state as far ahead of the clock as a step back allows: after the time to live all is unused."""
     plan = HitPlan("n", tuple(limits))
     for item in read_limits(plan.packed):
-        ahead_ms = int(item.period_ms * part)
-        used = item.capacity * (item.period_ms if item.kind == GCRA else 1)
-        full = item._replace(at_ms=10**9 + ahead_ms, used=used)
-        assert rates.remaining(full, 10**9, 0, admitted=False) == 0
-        later_ms = 10**9 + plan.ttl_ms
-        assert rates.remaining(full, later_ms, 0, admitted=False) == item.capacity
-        assert rates.reset_after(full, later_ms, 0, admitted=False) == 0
+        kept = full(item, 10**9 + int(item.period_ms * part))
+        assert kept.used(10**9) == item.capacity
+        assert kept.used(10**9 + plan.ttl_ms) == 0
 
 
 def decision(retry_after, refused=True):
