@@ -87,6 +87,7 @@ class WorkOperations(LimitOperations):
         amount: Amount,
         *,
         ttl: float | None = None,
+        tokens: int = 0,
         idempotency_key: str | None = None,
     ) -> HoldResult:
         """Adds to an open hold, gated like a new admission; refused, the hold stays as it is.
@@ -96,14 +97,15 @@ class WorkOperations(LimitOperations):
             hold: The hold or its id.
             amount: Credits to add.
             ttl: Seconds from now until the hold is freed by itself; None leaves its expiry. It never moves back.
+            tokens: What the estimate grows by, for limits that count tokens.
             idempotency_key: The same key extends once within 24 to 48 hours.
 
         Returns:
             The hold as it is now; or ``lease_not_found``, ``lease_expired``, ``cap_reached``,
-            ``insufficient_credits``, ``invalid_*``.
+            ``rate_limited``, ``insufficient_credits``, ``invalid_*``.
         """
         op_id = idempotency_key or new_id()
-        return self._run(holding.extend, user_id, hold, amount, ttl=ttl, op_id=op_id)
+        return self._run(holding.extend, user_id, hold, amount, ttl=ttl, tokens=tokens, op_id=op_id)
 
     def renew(
         self,

@@ -6,6 +6,7 @@
          5 also_field  'e<op id>[/<path>]'
          6 amount      units to add, >= 0; 0 only moves the expiry
          7 ttl_ms      from now on, 1000 to 604800000, or 0 to leave the expiry; it never moves back
+         8 tokens      to add to the estimate, >= 0, for limits that count tokens
   Reply  {code, now_ms, repetition, balance, held, amount, expires_ms, notes}; amount the hold's, after the addition;
          refused: the addition
   Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
@@ -22,11 +23,14 @@
 --- @include lib/record
 --- @include lib/ledger
 local amount, ttl_ms = read_units(ARGV[6], 0), not string.find(ARGV[7], '%D') and tonumber(ARGV[7])
+local tokens = read_units(ARGV[8], 0)
 local also_field, deep = ARGV[5], true
+-- Of the extension's own record; tokens follow when there were any.
+local EXTENSION_BYTES = 41
 --- @include lib/load
 if not amount then
   code = INVALID_AMOUNT
-elseif not (ttl_ms and (ttl_ms == 0 or ttl_ms >= 1000) and ttl_ms <= 604800000) then
+elseif not (tokens and ttl_ms and (ttl_ms == 0 or ttl_ms >= 1000) and ttl_ms <= 604800000) then
   code = INVALID_ARGUMENT
 end
 if code ~= OK then
@@ -47,8 +51,9 @@ if also_record and string.byte(also_record) == TOMBSTONE then
 elseif also_record then
   local _, first_amount, first_ttl_ms, first_total, balance, held, first_expires_ms =
     struct.unpack('<Bi7i6i7i7i7i6', also_record)
-  answer = { OK, now_ms, first_amount == amount and first_ttl_ms == ttl_ms and REPEATED or REUSED, balance, held,
-    first_total, first_expires_ms, '' }
+  local first_tokens = #also_record > EXTENSION_BYTES and struct.unpack('<i7', also_record, EXTENSION_BYTES + 1) or 0
+  local is_same = first_amount == amount and first_ttl_ms == ttl_ms and first_tokens == tokens
+  answer = { OK, now_ms, is_same and REPEATED or REUSED, balance, held, first_total, first_expires_ms, '' }
 elseif hold_state == EXPIRED or hold_is_due then
   code = LEASE_EXPIRED
 elseif hold_state ~= OPEN then
@@ -63,13 +68,25 @@ else
   else
     code = INVALID_AMOUNT
   end
+  local terms = string.sub(record, hold_terms_at) -- floor, label and notes, as they will be
   if limits and code ~= INVALID_AMOUNT then
-    local requests, opens, tokens = 0, 0, 0
-    local packed_label = struct.unpack('<Bc0', record, hold_flags >= HAS_FLOOR and hold_terms_at + 7 or hold_terms_at)
+    local requests, opens, length_at = 0, 0, hold_flags >= HAS_FLOOR and 8 or 1
+    local packed_label, notes_at = struct.unpack('<Bc0', terms, length_at)
     --- @inline lib/label_parts
-    --- @inline lib/rates
-    --- @inline lib/take_rates
-    told = rate_notes
+    if label_tokens + tokens > MAX_UNITS then
+      code = INVALID_AMOUNT
+    else
+      --- @inline lib/rates
+      --- @inline lib/take_rates
+      told = rate_notes
+    end
+    if tokens > 0 then
+      -- The estimate grows in the label, where settling looks it up.
+      local parts_at = #packed_label - label_rest + 1
+      packed_label = string.sub(packed_label, 1, parts_at - 1) .. struct.pack('<i7', label_tokens + tokens)
+        .. string.sub(packed_label, parts_at + ((counted_bytes == 7 or counted_bytes == 18) and 7 or 0))
+      terms = string.sub(terms, 1, length_at - 1) .. string.char(#packed_label) .. packed_label .. string.sub(terms, notes_at)
+    end
   end
   if code == OK then
     if ttl_ms > 0 and now_ms + ttl_ms > expires_ms then
@@ -86,13 +103,14 @@ else
     end
     root[SEQUENCE] = root[SEQUENCE] + 1
     local also_reference = PATH == '' and also_field or string.sub(also_field, 1, -2 - #PATH)
+    local added_tokens = tokens > 0 and struct.pack('<i7', tokens) or ''
     entry = struct.pack(ENTRY_FORMAT .. 'i6I2c0', ENTRY_LAYOUT, EXTEND, GENERATION, root[SEQUENCE], now_ms, amount,
-      payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, expires_ms, #also_reference, also_reference)
+      payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, expires_ms, #also_reference, also_reference) .. added_tokens
     record_head = struct.pack(HOLD_FORMAT .. 'i7', OPEN, hold_flags + WAS_EXTENDED, total, expires_ms, hold_balance,
-      hold_held, hold_first) .. string.sub(record, hold_terms_at)
+      hold_held, hold_first) .. terms
     record_expires_ms, index_expires_ms = expires_ms, expires_ms
     also = { { field = also_field, record = struct.pack('<Bi7i6i7i7i7i6', DONE, amount, ttl_ms, total, payer[BALANCE],
-      payer[HELD], expires_ms) } }
+      payer[HELD], expires_ms) .. added_tokens } }
     dirty = levels
   end
 end

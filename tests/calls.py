@@ -70,11 +70,13 @@ class Calls:
     def release(self, account, hold_id):
         return self.store.release(account, hold_id)
 
-    def extend(self, account, hold_id, amount, key, ttl_ms=0):
-        if not amount and ttl_ms:
+    def extend(self, account, hold_id, amount, key, ttl_ms=0, tokens=0):
+        if not (amount or tokens) and ttl_ms:
             return self.store.renew(account, hold_id, ttl_ms / 1000, idempotency_key=key)
         ttl = ttl_ms / 1000 if ttl_ms else None
-        return self.store.extend(account, hold_id, self.credits(amount), ttl=ttl, idempotency_key=key)
+        return self.store.extend(
+            account, hold_id, self.credits(amount), ttl=ttl, idempotency_key=key, **_tokens(tokens)
+        )
 
     def resolve(self, account, key, operation):
         return self.store.resolve(account, key, operation)

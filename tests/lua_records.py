@@ -36,6 +36,9 @@ class Cursor:
     def text(self, length_bytes: int) -> str:
         return self.take(int.from_bytes(self.take(length_bytes), "little")).decode()
 
+    def done(self) -> bool:
+        return self.at == len(self.data)
+
     def rest(self) -> bytes:
         return self.take(len(self.data) - self.at)
 
@@ -76,7 +79,8 @@ def _detail(kind: int, at: Cursor) -> dict[str, Any]:  # noqa: C901, PLR0911 - o
     if kind == CHARGE:
         return {"label": at.take(at.byte()).decode("latin-1"), "metadata": at.rest()}
     if kind == EXTEND:
-        return {"expires_ms": at.number(6), "operation": at.text(2)}
+        extension: dict[str, Any] = {"expires_ms": at.number(6), "operation": at.text(2)}
+        return extension if at.done() else {**extension, "tokens": at.number()}
     if kind == RELEASE:
         return {"code": at.byte()}
     if kind == CAP_SET:

@@ -103,11 +103,11 @@ class HoldRules:
         self._charge("succeed", at, cost, model=model, next_amount=self.units(next_amount, at[0]), late=late)
 
     @precondition(has_holds)
-    @rule(pick=picks, amount=amounts, ttl=st.one_of(st.just(0), ttls), twice=st.booleans())
-    def extend(self, pick, amount, ttl, twice):
+    @rule(pick=picks, amount=amounts, ttl=st.one_of(st.just(0), ttls), twice=st.booleans(), tokens=tokens)
+    def extend(self, pick, amount, ttl, twice, tokens):
         account, hold_id = self.hold(pick)
         self.do("extend", account=account, hold_id=hold_id, amount=self.units(amount, account), ttl_ms=ttl,
-                key=f"e{self.steps}")  # fmt: skip
+                key=f"e{self.steps}", tokens=tokens)  # fmt: skip
         if twice:
             self._again(-1, {})
 

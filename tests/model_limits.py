@@ -3,7 +3,7 @@
 Rules (docs/limits.md), and what is decided where it says nothing:
 - Limits of every level of the path decide. An admission looks at those whose model and operation type are its own or
   none: a hold (``reserve``, ``reserve_credits``) at all, a direct charge at all but concurrency, an extension and a
-  successor at those that count amounts.
+  successor at those that count amounts, an extension with tokens at those that count tokens too.
 - A successor has its predecessor's place; one that is billed late has lost it and looks at concurrency too.
 - What costs a limit nothing is never refused by it; it is taken all the same.
 - A limit that refuses, or any cap or the money, leaves all as they were.
@@ -114,13 +114,15 @@ class LimitState(State):
     def looked_at(self, account: str, ask: Ask) -> list[Limit]:
         """The limits that an admission meets, from the root down."""
         found = [each for level in levels_of(account) for each in self._of(level)]
-        return [each for each in found if each.sees(ask.model, ask.operation) and self._concerns(each, ask.what)]
+        return [
+            each for each in found if each.sees(ask.model, ask.operation) and self._concerns(each, ask.what, ask.tokens)
+        ]
 
     @staticmethod
-    def _concerns(limit: Limit, what: str) -> bool:
+    def _concerns(limit: Limit, what: str, tokens: int) -> bool:
         if limit.algorithm == "concurrency":
             return what in ("hold", "late next")
-        return what in ("hold", "charge") or limit.counts == "amount"
+        return what in ("hold", "charge") or limit.counts == "amount" or (limit.counts == "tokens" and tokens > 0)
 
     @staticmethod
     def _cost(limit: Limit, ask: Ask) -> int:

@@ -62,7 +62,9 @@ class Model(SeedModel):
     ) -> Outcome:
         return {**self._answer(payer, error_code, 0, 0, caps), "limits": limits}
 
-    def extend(self, account: str, hold_id: str, amount: int, key: str, *, ttl_ms: int = 0) -> Outcome:
+    def extend(
+        self, account: str, hold_id: str, amount: int, key: str, *, ttl_ms: int = 0, tokens: int = 0
+    ) -> Outcome:  # fmt: skip
         """``extend``, with 0 units ``renew``."""
         record, hold = ("e", account, key), self.holds.get((account, hold_id))
         payer = self.payer_of(account, hold)
@@ -70,7 +72,7 @@ class Model(SeedModel):
             return self._refused_hold(payer, amount, "cancelled")
         if record in self.keys:
             first = self.keys[record][1]
-            reused = (first["asked"], first["ttl"]) != (amount, ttl_ms)
+            reused = (first["asked"], first["ttl"], first["tokens"]) != (amount, ttl_ms, tokens)
             return {**first["told"], "hold_id": hold_id, "idempotent": True, "key_reused": reused}
         if not hold or hold.state != "open":
             code = {"expired": "lease_expired", "resolved": "cancelled"}.get(hold.state if hold else "")
@@ -78,20 +80,21 @@ class Model(SeedModel):
             return self._refused_hold(payer, amount, code)
         if not self.exact(account, payer, held=amount) or hold.amount + amount > MAX:
             return self._refused_hold(payer, amount, "invalid_amount")
-        ask = Ask("more", amount, 0, hold.model, hold.operation)
+        ask = Ask("more", amount, tokens, hold.model, hold.operation)
         decided = self._gate(
             account, amount, hold.floor, payer=payer, binds=hold.is_admitted, model=hold.model, ask=ask
         )
         if decided["error_code"]:
             return self._refused_hold(payer, amount, **decided)
         hold.amount, hold.written = hold.amount + amount, self.travelled
+        hold.tokens += tokens
         hold.expires = max(hold.expires, self.now + ttl_ms if ttl_ms else 0)
         balance, held = self.balance(payer), self.held(payer)
         told = {
             "error_code": None, "hold_id": hold_id, "amount": hold.amount, "balance": balance, "reserved_total": held,
             "available": balance - held, "expires_at": hold.expires, "caps": (), "limits": (), **FRESH,
         }  # fmt: skip
-        self.keys[record] = (self.travelled, {"asked": amount, "ttl": ttl_ms, "told": told})
+        self.keys[record] = (self.travelled, {"asked": amount, "ttl": ttl_ms, "tokens": tokens, "told": told})
         return {**told, "caps": decided["caps"], "limits": self.take(account, ask)}
 
     def succeed(

@@ -74,18 +74,20 @@ class AsyncManagedWork(AsyncManagedLimits):
         amount: Amount,
         *,
         ttl: float | None = None,
+        tokens: int = 0,
         idempotency_key: str | None = None,
     ) -> HoldResult:
         """Adds to an open hold, gated like a new admission. See ``RedisStore.extend``.
 
         Raises:
+            RateLimitedError: A rate limit does not allow the addition.
             CapReachedError: A deny cap does not allow the addition.
             InsufficientCreditsError: The available credits do not cover it.
             LeaseNotFoundError: There is no such hold, or it ended.
             LeaseExpiredError: The hold expired before.
         """
         return await self._done(
-            await self.store.extend(user_id, hold, amount, ttl=ttl, idempotency_key=idempotency_key)
+            await self.store.extend(user_id, hold, amount, ttl=ttl, tokens=tokens, idempotency_key=idempotency_key)
         )
 
     async def renew(

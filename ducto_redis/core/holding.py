@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ducto_redis.core.arguments import DEFAULT_TTL, answers, common, hold_id_of, scale_of, ttl_ms
+from ducto_redis.core.arguments import DEFAULT_TTL, answers, common, hold_id_of, scale_of, token_count, ttl_ms
 from ducto_redis.core.hold_replies import ExtendReply, HoldListView, OpenReply
 from ducto_redis.core.keys import op_field
 from ducto_redis.core.space import Space
@@ -28,15 +28,22 @@ def open_account(space: Space, user_id: str, *, op_id: str) -> Call[OpenAccountR
 
 @answers(HoldResult)
 def extend(
-    space: Space, user_id: str, hold: str | HoldResult, amount: Amount, *, ttl: float | None = None, op_id: str
+    space: Space,
+    user_id: str,
+    hold: str | HoldResult,
+    amount: Amount,
+    *,
+    ttl: float | None = None,
+    tokens: int = 0,
+    op_id: str,
 ) -> Call[HoldResult]:
-    """More amount for an open hold, and more time when ``ttl`` is given."""
+    """More amount for an open hold, more time when ``ttl`` is given, and a larger estimate of tokens."""
     scale = scale_of(space, user_id)
     account = scale.account
     hold_id = hold_id_of(hold)
     units = to_units(amount, scale.precision, lift=True)
     fields = (op_field("h", hold_id, account), op_field("e", op_id, account))
-    args = (*common(space, account), *fields, units, 0 if ttl is None else ttl_ms(ttl))
+    args = (*common(space, account), *fields, units, 0 if ttl is None else ttl_ms(ttl), token_count(tokens))
     return Call("extend", account.keys, args, ExtendReply(scale, hold_id), user_id, op_id)
 
 
@@ -49,7 +56,7 @@ def renew(
     account = scale.account
     hold_id = hold_id_of(hold)
     fields = (op_field("h", hold_id, account), op_field("e", op_id, account))
-    args = (*common(space, account), *fields, 0, ttl_ms(ttl))
+    args = (*common(space, account), *fields, 0, ttl_ms(ttl), 0)
     return Call("extend", account.keys, args, ExtendReply(scale, hold_id), user_id, op_id)
 
 

@@ -47,9 +47,15 @@ else
       local kept_label, notes_at = struct.unpack('<Bc0', record, kept_flags >= HAS_FLOOR and at + 7 or at)
       notes = string.sub(record, notes_at)
       -- Limits that counted the hold, and a payer above it, have added to its label (lib/label_parts).
-      local more_bytes = #kept_label - #label
-      local is_tail = more_bytes == 0 or more_bytes == 1 or more_bytes == 11 or more_bytes == 12
-      repetition = is_tail and string.sub(kept_label, 1, #label) == label and repetition or REUSED
+      local asked_label, more_bytes = label, #kept_label - #label
+      local is_extended = kept_flags % (2 * WAS_EXTENDED) >= WAS_EXTENDED
+      if is_extended then
+        -- An extension may have added tokens: they are not compared.
+        local _, _, mode_at = struct.unpack('<Bc0Bc0', label)
+        asked_label = string.sub(label, 1, mode_at)
+      end
+      local is_tail = is_extended or more_bytes == 0 or more_bytes == 1 or more_bytes == 11 or more_bytes == 12
+      repetition = is_tail and string.sub(kept_label, 1, #asked_label) == asked_label and repetition or REUSED
     end
   elseif not payer then
     code = strict and INSUFFICIENT_CREDITS or ACCOUNT_UNKNOWN

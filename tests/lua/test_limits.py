@@ -307,13 +307,40 @@ def test_an_extension_and_a_successor_are_no_requests(account):
     account.limit(FIXED, 10, MINUTE, counts=AMOUNT)
     account.limit(CONCURRENT, 1, 0)
     account.reserve(4, hold="a")
-    extend = ("extend", "", "ha", "ee", 3, 0)
+    extend = ("extend", "", "ha", "ee", 3, 0, 0)
     assert account.engine.run(*extend)[0] == OK
-    assert account.engine.run("extend", "", "ha", "ef", 4, 0)[0] == RATE_LIMITED
+    assert account.engine.run("extend", "", "ha", "ef", 4, 0, 0)[0] == RATE_LIMITED
     options = bytes([2, 0]) + number(5, 7) + number(600_000, 6) + (4).to_bytes(2, "little") + b"ha:1"
     reply = account.engine.run("settle", "", "ha", number(5, 7) + options, b"")
     assert (reply[0], reply[9]) == (OK, OK)
     assert account.reserve(0).code == CONCURRENCY
+
+
+def test_an_extension_adds_to_the_estimate_of_tokens(account):
+    """It is gated by what is left, sent again it takes nothing, and settling corrects the sum."""
+    account.limit(FIXED, 20, MINUTE, counts=TOKENS)
+    account.reserve(1, hold="a", tokens=5)
+    extend = ("extend", "", "ha", "ee", 1, 0)
+    assert account.engine.run(*extend, 10)[0] == OK
+    assert account.engine.run(*extend, 10)[::2][:2] == [OK, 1]
+    assert account.engine.run(*extend, 9)[2] == 2
+    assert account.engine.run("extend", "", "ha", "ef", 1, 0, 6)[0] == RATE_LIMITED
+    assert account.engine.entries()[-1].detail["tokens"] == 10
+    assert account.charge(0, tokens=6) == RATE_LIMITED
+    tokens = bytes([4, 0]) + number(0, 7) + number(600_000, 6) + bytes(2) + number(7, 7)
+    assert account.engine.run("settle", "", "ha", number(2, 7) + tokens, b"")[0] == OK
+    assert account.charge(0, tokens=13) == OK
+    assert account.charge(0, tokens=1) == RATE_LIMITED
+
+
+def test_a_hold_without_tokens_may_be_extended_by_some(account):
+    """Its label gets them; the hold is still found by the same request, and its release gives them back."""
+    account.limit(FIXED, 20, MINUTE, counts=TOKENS)
+    account.reserve(1, hold="a")
+    assert account.engine.run("extend", "", "ha", "ee", 0, 0, 20)[0] == OK
+    assert account.charge(0, tokens=1) == RATE_LIMITED
+    account.engine.release("a")
+    assert account.charge(0, tokens=20) == OK
 
 
 def test_setting_again_keeps_what_was_used(account):

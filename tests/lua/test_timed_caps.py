@@ -142,7 +142,7 @@ def test_what_is_held_for_a_model_counts_in_its_cap(caps):
     engine.settle("g0", 4)
     engine.release("g1")
     assert engine.deduct("g2", 5_000).code == Code.CAP_REACHED
-    engine.run("extend", "", "hg3", "ee", 7, 0)
+    engine.run("extend", "", "hg3", "ee", 7, 0, 0)
     assert (caps.timed()[0].held, caps.timed()[0].spent) == (27, 4)
     engine.now += 1_000
     engine.grant("w", 1)
