@@ -39,6 +39,7 @@ class CapNotice(BaseModel):
         over_cap: Whether a deny cap was passed by a hold admitted before it was lowered.
         reset_after: Of a cap that refused: seconds until its period ends; None for "total".
         refused: Whether it refused the amount.
+        thresholds: Percentages of the limit whose crossing is told, as ``list_spend_caps`` lists them.
         retry_after: Of a cap that refused: likewise, when the amount fits the next period; else None.
     """
 
@@ -57,6 +58,7 @@ class CapNotice(BaseModel):
     first: bool = False
     over_cap: bool = False
     refused: bool = False
+    thresholds: tuple[int, ...] = ()
     reset_after: float | None = None
     retry_after: float | None = None
 

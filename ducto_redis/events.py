@@ -23,6 +23,7 @@ LEASE_EXPIRED: Final = "credits.lease_expired"
 CAP_REACHED: Final = "credits.cap_reached"
 CAP_WARNING: Final = "credits.cap_warning"
 CAP_NOTIFY: Final = "credits.cap_notify"
+CAP_THRESHOLD: Final = "credits.cap_threshold"
 RATE_LIMITED: Final = "credits.rate_limited"
 CONCURRENCY_LIMITED: Final = "credits.concurrency_limited"
 
@@ -37,6 +38,7 @@ CREDIT_EVENT_TYPES: Final[tuple[str, ...]] = (
     CAP_REACHED,
     CAP_WARNING,
     CAP_NOTIFY,
+    CAP_THRESHOLD,
     RATE_LIMITED,
     CONCURRENCY_LIMITED,
 )

@@ -4,96 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict
 
+from ducto_redis.caps import MAX_MODEL_BYTES as MAX_MODEL_BYTES  # noqa: PLC0414 - part of this module for callers
+from ducto_redis.caps import MAX_TYPE_BYTES as MAX_TYPE_BYTES  # noqa: PLC0414 - part of this module for callers
+from ducto_redis.caps import Credits as Credits  # noqa: PLC0414 - part of this module for callers
+from ducto_redis.caps import SpendCap as SpendCap  # noqa: PLC0414 - part of this module for callers
 from ducto_redis.decisions import CapAction, CapNotice, Decision
 from ducto_redis.events import CreditEvent
-from ducto_redis.money import Amount
-from ducto_redis.periods import LAST_ANCHOR, CapType, WeekStart, check_start, zone_of
+from ducto_redis.periods import CapType, WeekStart
 
-MAX_MODEL_BYTES = 128
-MAX_TYPE_BYTES = 64
 BillingMode = Literal["strict", "overdraft", "postpaid"]
 OverCap = Literal["clamp", "record"]
 LateSettlement = Literal["reject", "bill"]
 KeyReuse = Literal["flag", "raise"]
 ReleaseReason = Literal["released", "already_released", "already_settled", "not_found"]
-
-
-def _exact(amount: object) -> object:
-    # A float is read through its shortest text, never through its binary value; bool is no amount.
-    if isinstance(amount, bool):
-        msg = "a truth value is not an amount"
-        raise ValueError(msg)  # noqa: TRY004 - pydantic turns ValueError into its own error
-    return Decimal(repr(amount)) if isinstance(amount, float) else amount
-
-
-#: Credits in a model: finite, read exactly.
-Credits = Annotated[Decimal, BeforeValidator(_exact), Field(allow_inf_nan=False)]
-
-
-class SpendCap(BaseModel):
-    """A limit on what an account may spend in a calendar period (SPEC 3).
-
-    Attributes:
-        user_id: The account; a path for a level of a hierarchy.
-        cap_type: "hourly", "daily", "weekly", "monthly", "yearly", "total". Accepted as ``type`` too.
-        limit: Credits, >= 0. Spend may reach it; with "deny" it never passes it.
-        action: "deny" refuses, "warn" and "notify" let pass and report.
-        model: Counts only what is spent on this model, 1 to 128 bytes; None counts everything.
-        timezone: IANA name of the zone whose calendar counts; "total" has none.
-        week_start: The day on which a weekly cap starts.
-        anchor_day: The day, 1 to 31, on which a monthly cap starts; in shorter months their last day.
-    """
-
-    model_config = ConfigDict(populate_by_name=True, extra="forbid")
-
-    user_id: str
-    cap_type: CapType = Field(default="daily", validation_alias=AliasChoices("cap_type", "type"))
-    limit: Credits = Field(default=Decimal(0), ge=0)
-    action: CapAction = "deny"
-    model: str | None = None
-    timezone: str = "UTC"
-    week_start: WeekStart = "monday"
-    anchor_day: int = Field(default=1, ge=1, le=LAST_ANCHOR)
-
-    @field_validator("model")
-    @classmethod
-    def _bounded(cls, model: str | None) -> str | None:
-        if model is not None and not 1 <= len(model.encode("utf-8", "replace")) <= MAX_MODEL_BYTES:
-            raise ValueError(f"a model's name must have 1 to {MAX_MODEL_BYTES} bytes")
-        return model
-
-    @field_validator("timezone")
-    @classmethod
-    def _known(cls, timezone: str) -> str:
-        zone_of(timezone)
-        return timezone or "UTC"
-
-    @field_validator("week_start", "anchor_day")
-    @classmethod
-    def _of_its_period(cls, start: str | int, info: ValidationInfo) -> str | int:
-        if "cap_type" in info.data:  # where it is wrong, that is told alone
-            check_start(str(info.field_name), start, info.data["cap_type"])
-        return start
-
-    if TYPE_CHECKING:  # what may be passed is wider than what is kept
-
-        def __init__(
-            self,
-            *,
-            user_id: str,
-            cap_type: CapType = "daily",
-            limit: Amount = 0,
-            action: CapAction = "deny",
-            model: str | None = None,
-            timezone: str = "UTC",
-            week_start: WeekStart = "monday",
-            anchor_day: int = 1,
-            type: CapType = "daily",  # noqa: A002 - ducto's spelling of cap_type
-        ) -> None: ...
 
 
 class Result(BaseModel):

@@ -7,7 +7,8 @@
          6 action      0 deny, 1 warn, 2 notify
          7 limit       units, >= 0
          8 scope       packed: length and text of zone ('' UTC) and of model ('' all), then start and end of the present
-                       period in that zone and in UTC, as far as the client knows them; 0 where not
+                       period in that zone and in UTC, as far as the client knows them; 0 where not; then thresholds,
+                       a byte of 1 to 100 percent each, growing
   Reply  {code, now_ms, repetition}
   Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
          TOO_MANY_CAPS
@@ -26,12 +27,22 @@
 --- @include lib/cap
 --- @include lib/timed
 local kind, action, limit, deep = tonumber(ARGV[5]), tonumber(ARGV[6]), read_units(ARGV[7], 0), false
-local zone, model, start, stop, utc_start, utc_stop = struct.unpack('<Bc0Bc0i6i6i6i6', ARGV[8])
+local zone, model, start, stop, utc_start, utc_stop, percents_at = struct.unpack('<Bc0Bc0i6i6i6i6', ARGV[8])
 --- @include lib/load
 if not limit then
   code = INVALID_AMOUNT
 elseif not (kind and kind >= DAILY and kind <= YEARLY and kind % 1 == 0) or (action ~= DENY and action ~= WARN and action ~= NOTIFY) then
   code = INVALID_ARGUMENT
+else
+  local last = 0
+  for at = percents_at, #ARGV[8] do
+    -- Other caps have no place for them yet (lib/timed).
+    local percent = string.byte(ARGV[8], at)
+    if percent <= last or percent > 100 or at - percents_at >= THRESHOLDS_MAX or kind > TOTAL or zone ~= '' or model ~= '' then
+      code = INVALID_ARGUMENT
+    end
+    last = percent
+  end
 end
 if code ~= OK then
   return { code, now_ms, FRESH }
@@ -43,16 +54,26 @@ if not record then
   --- @include lib/opening
   --- @include lib/without_cap
   --- @include lib/kept_timed
-  if model ~= '' then
-    kept_caps = caps[PATH] or ''
+  if model ~= '' and kept_caps ~= (caps[PATH] or '') then
+    kept_caps, kept_count = caps[PATH], kept_count + 1
   end
   local is_simple = kind <= TOTAL and zone == '' and model == '' and not found_timed
   local has_marker = string.byte(kept_caps) == MARKER
-  if #kept_caps / CAP_BYTES - (has_marker and 1 or 0) + #kept_items >= CAPS_MAX then
+  if kept_count + #kept_items >= CAPS_MAX then
     return { TOO_MANY_CAPS, now_ms, FRESH }
+  end
+  if not is_simple and percents_at <= #ARGV[8] then
+    return { INVALID_ARGUMENT, now_ms, FRESH }
   end
   local item = struct.pack(CAP_FORMAT, kind, action, limit)
   if is_simple then
+    for at = percents_at, #ARGV[8] do
+      -- ceil(limit x percent / 100) - 1, exact: the product could leave the exact range.
+      local percent, part = string.byte(ARGV[8], at), limit % 100
+      local rest = part * percent + 99
+      item = item .. struct.pack(CAP_FORMAT, kind, THRESHOLD + percent, (limit - part) / 100 * percent
+        + (rest - rest % 100) / 100 - 1)
+    end
     kept_caps = kept_caps .. item
   else
     local begun_ms, spent = now_ms, 0

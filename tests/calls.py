@@ -97,9 +97,11 @@ class Calls:
             **_tokens(item["tokens"]),
         }  # fmt: skip
 
-    def set_cap(self, account, period, action, limit, model="", zone="UTC", week_start="monday", anchor_day=1):
+    def set_cap(
+        self, account, period, action, limit, model="", zone="UTC", week_start="monday", anchor_day=1, thresholds=()
+    ):  # fmt: skip
         cap = SpendCap(user_id=account, cap_type=period, action=action, limit=self.credits(limit), model=model or None,
-                       timezone=zone, week_start=week_start, anchor_day=anchor_day)  # fmt: skip
+                       timezone=zone, week_start=week_start, anchor_day=anchor_day, thresholds=thresholds)  # fmt: skip
         return self.store.set_spend_cap(cap)
 
     def set_payer(self, account, payer):

@@ -101,9 +101,12 @@ class Comparison(RuleBasedStateMachine):
         except CancelledOperationError:
             result = "cancelled"
         hold = ("h", args["account"], args.get("hold_id") or args.get("key") or "")
-        for at in {record, hold} if name == "extend" else {record}:
+        looked_up = {record, hold} if name == "extend" else {record}
+        if name == "succeed":
+            looked_up.add((*hold[:2], self.model.successor(hold[2])))
+        for at in looked_up:
             state = self.model.holds[at[1:]].state if at[0] == "h" and at[1:] in self.model.holds else ""
-            if not self.model.certain(at) and self._looks_lost(name, at, result, state):
+            if not self.model.certain(at) and self._looks_lost(name, at, result, state, hold[2]):
                 self.model.forget(at)
                 self.transactions.pop(at, None)
                 self.tally["forgotten"] += 1
@@ -123,11 +126,15 @@ class Comparison(RuleBasedStateMachine):
         self._same_transaction(name, result, record)
         self._count(name, told)
 
-    def _looks_lost(self, name: str, record: tuple[str, ...], result: Any, state: str) -> bool:
+    def _looks_lost(
+        self, name: str, record: tuple[str, ...], result: Any, state: str, hold_id: str
+    ) -> bool:  # fmt: skip
         """Whether an answer is that of a record which is gone; after 24 hours both answers are right."""
         code = result if isinstance(result, str) else getattr(result, "error_code", None)
         if record in self.model.cancelled:
             return code != "cancelled"
+        if name == "succeed" and record[2] == self.model.successor(hold_id):
+            return bool(state) and result.next_hold is not None and not result.next_hold.idempotent
         if name == "extend" and record[0] == "h":
             return state in ("expired", "resolved") and code == "lease_not_found"
         if name in ("grant", "reserve", "charge", "extend"):
@@ -205,6 +212,10 @@ class Comparison(RuleBasedStateMachine):
         found = self.ledger.differences(several)
         assert not found, f"stored and folded differ: {found}"
 
+    def check_crossings(self) -> None:
+        """The streams of events tell each crossing of a threshold once."""
+        assert self.ledger.crossings() == sorted(self.model.crossed)
+
     def check_deny_caps(self) -> None:
         """Spent and admitted never pass a deny cap, unless a later cap, another mode or the clock did it."""
         over = {
@@ -231,6 +242,8 @@ class Comparison(RuleBasedStateMachine):
                     self.send("set_cap", account=account, period=period, action="notify", limit=MAX)
             self.send("listed", account=account)
         self.check_ledger(set(ACCOUNTS))
+        self.check_crossings()
+        self.tally["crossed"] += len(self.model.crossed)
         self.tally["entries"] += self.ledger.entries
 
     def end_what_is_due(self) -> None:

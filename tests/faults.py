@@ -1,6 +1,6 @@
 """Faults to plant into a copy of the scripts, and how the machine hunts one down.
 
-``make chaos-faults N=84`` hunts all of them; the test command a few that are found fast, one of each kind of script.
+``make chaos-faults N=88`` hunts all of them; the test command a few that are found fast, one of each kind of script.
 """
 
 from __future__ import annotations
@@ -62,7 +62,15 @@ FAULTS = (
     ),
     Fault("a direct charge is not gated", "lib/charge", "--- @include lib/gate", ""),
     Fault("an extension is not gated", "extend", "--- @include lib/gate", ""),
-    Fault("an extension forgets its tokens", "extend", "pack('<i7', label_tokens + tokens)", "pack('<i7', label_tokens)"),
+    Fault("an extension forgets its tokens", "extend", "pack('<i7', label_tokens + tokens)", "pack('<i7', 0)"),
+    Fault(
+        "a crossing is told again", "lib/spend", "        if node[kind] - charged <= limit then", "        if true then"
+    ),
+    Fault(
+        "a charge up to a threshold is quiet", "lib/bounds", "(left >= 0 or action < THRESHOLD)", "action < THRESHOLD"
+    ),
+    Fault("thresholds are rounded down", "set_spend_cap", "part * percent + 99", "part * percent"),
+    Fault("thresholds outlive their cap", "lib/without_cap", "at + CAP_BYTES)", "at + CAP_BYTES) break"),
     Fault("an extension is made twice", "extend", "elseif also_record then", "elseif false then"),
     Fault("every extension counts as admitted", "extend", "(binding and amount or 0)", "amount"),
     Fault("an expiry moves back", "extend", "and now_ms + ttl_ms > expires_ms then", "then"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 import redis
 from model_state import levels_of
@@ -13,6 +14,7 @@ from ducto_redis.core.verify import state_pairs
 from ducto_redis.drivers.embedded import connect
 from ducto_redis.drivers.replies import flat
 from ducto_redis.drivers.urls import engine_of
+from ducto_redis.periods import NAME_OF
 
 
 def client_of(url: str) -> Any:
@@ -29,10 +31,20 @@ class Ledger:
     """
 
     def __init__(self, client: Any, space: Any) -> None:
-        self.client, self.keys = client, space.keys
+        self.client, self.space, self.keys = client, space, space.keys
         self.states: dict[str, RootState] = {}
         self.last: dict[bytes, bytes] = {}
         self.entries = 0
+
+    def crossings(self) -> list[tuple[str, str, int, int, int, int]]:
+        """All streams of events: account, period, per cent, threshold, limit and spend in units; sorted."""
+        found = []
+        for shard in range(self.space.known.shards):
+            for _, fields in self.client.xrange(f"{self.space.keys.namespace}:{{{shard}}}:events"):
+                told = {name.decode(): value.decode() for name, value in fields.items()}
+                numbers = [int(told[name]) for name in ("percent", "threshold", "limit", "spent")]
+                found.append((unquote(told["account"]), NAME_OF[int(told["kind"])], *numbers))
+        return sorted(found)
 
     def differences(self, accounts: set[str]) -> list[Any]:
         """Where the state of these accounts' roots is not what the entries add up to."""

@@ -44,6 +44,7 @@ class Machine(*RULES, Comparison):
                 ("acme/search/alice", "weekly", "warn", 15, "m", "UTC"))  # fmt: skip
         for account, period, action, limit, model, of_zone in caps:
             self.do("set_cap", account=account, period=period, action=action, limit=limit, model=model, zone=of_zone,
+                    thresholds=(50, 80, 100) if (period, action, model) == ("monthly", "deny", "") else (),
                     week_start=week_start if period == "weekly" else "monday",
                     anchor_day=anchor_day if (period, model) == ("monthly", "m") else 1)  # fmt: skip
         for limit in limited:

@@ -48,6 +48,8 @@ starts = st.sampled_from([
 ])  # fmt: skip
 # What limits look at; as long as the library has none, nothing is drawn.
 tokens = st.one_of(st.just(0), st.integers(1, 40)) if LIMITED else st.just(0)
+#: Thresholds of a cap, in per cent.
+percentages = st.sampled_from([(), (), (50,), (50, 80, 100), (1, 99)])
 used_tokens = st.one_of(st.none(), st.integers(0, 60)) if LIMITED else st.none()
 operations = st.sampled_from(["usage", "usage", "chat"]) if LIMITED else st.just("usage")
 precisions = st.sampled_from([3, 0, 0]) if LIMITED else st.just(3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
-from machine_draws import accounts, amounts, limited_accounts, limits, modes, tokens, trickles
+from machine_draws import accounts, amounts, limited_accounts, limits, modes, tokens, trickles, used_tokens
 from model_state import levels_of
 
 
@@ -55,6 +55,22 @@ class LimitRules:
                 # Holds would expire and caps roll on the way to a moment that is far away.
                 wait = min(max(waits, default=1_000), 4 * 3_600_000)
                 self.move(max(1, wait + int(step[-2:])) if isinstance(step, str) else step)
+
+    @rule(account=limited_accounts, most=st.integers(10, 40), estimate=tokens, more=st.integers(1, 20),
+          used=used_tokens, algorithm=st.sampled_from(["gcra", "fixed", "sliding"]),
+          late=st.sampled_from([0, 1_000, 20_000]))  # fmt: skip
+    def grow(self, account, most, estimate, more, used, *, algorithm, late):
+        """A hold whose estimate of tokens grows before it is settled; then all that is left is asked for."""
+        self._limit((account, algorithm, "tokens", most, 60_000, None, {"model": "", "operation": ""}))
+        mode = ("postpaid", 0)
+        made, at = self._reserve(account, 0, mode=mode, tokens=estimate)
+        if made:
+            self.do("extend", account=account, hold_id=at[1], amount=0, ttl_ms=0, key=f"e{self.steps}", tokens=more)
+            self._again(-2, {})
+            if late:
+                self.move(late)
+            self._charge("settle", at, 0, tokens=used)
+        self._reserve(account, 0, mode=mode, tokens=1)
 
     @rule(account=limited_accounts, holder=accounts, most=st.integers(0, 2), ttl=st.sampled_from([1_000, 600_000]),
           then=st.sampled_from(["settle", "release", "deduct", "succeed", "expire", "resolve"]))  # fmt: skip

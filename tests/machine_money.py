@@ -12,6 +12,7 @@ from machine_draws import (
     models,
     modes,
     operations,
+    percentages,
     periods,
     picks,
     tokens,
@@ -34,8 +35,8 @@ class MoneyRules:
 
     @rule(account=accounts, period=periods, limit=amounts, model=st.sampled_from(["", "", "m"]), zone=zones,
           action=st.sampled_from(["deny", "deny", "deny", "warn", "notify", None]), week_start=week_starts,
-          anchor_day=anchors)  # fmt: skip
-    def cap(self, account, period, action, limit, *, model, zone, week_start, anchor_day):
+          anchor_day=anchors, told_at=percentages)  # fmt: skip
+    def cap(self, account, period, action, limit, *, model, zone, week_start, anchor_day, told_at):
         period = "daily" if period == "hourly" and not self.hourly else period
         if action is None:
             self.do("remove_cap", account=account, period=period, model=model)
@@ -47,8 +48,10 @@ class MoneyRules:
         if known:
             zone, starts = known.zone, {"week_start": known.week_start, "anchor_day": known.anchor_day}
         zone = "UTC" if period == "total" else zone
+        plain = period in ("daily", "monthly", "total") and not model and (zone, starts["anchor_day"]) == ("UTC", 1)
+        simple = plain and (known is None or known.own is None)
         self.do("set_cap", account=account, period=period, action=action, limit=self.units(limit, account), model=model,
-                zone=zone, **starts)  # fmt: skip
+                zone=zone, thresholds=told_at if simple else (), **starts)  # fmt: skip
 
     @rule(account=accounts, level=st.integers(0, 5))
     def payer(self, account, level):

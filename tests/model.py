@@ -22,6 +22,7 @@ Rules:
 - A hold is over when expires_at <= now; it may then only be released, or settled late without a part of its own.
 - An id sent again is answered as at first, flagged ``idempotent``, with another amount ``key_reused`` too. A refused
   reserve or grant is not remembered. Records are certain while open and for 24 hours from their last change (SPEC 6).
+- A threshold of a cap is crossed by the charge that brings the period's spend to it from below.
 - A charge counts in the period of its settling, and in every earlier one that the clock is stepped back to: no step
   reopens a period (SPEC 6). Daily, monthly and total caps in UTC know all history, others what came since
   their registration.
@@ -157,9 +158,16 @@ class SeedModel(LimitState):
     def _spend(self, account: str, charged: int, model: str, payer: str) -> tuple[Any, ...]:
         """Charges, and names the caps that spend lies above now."""
         self.spend(account, charged, model, payer)
+        notices = self.notices(account, model, by_level=False)
+        for each in notices:
+            for percent in each.cap.thresholds:
+                # Reached by the spend of the period, for the first time in it.
+                if 100 * (each.spent - charged) < percent * each.limit <= 100 * each.spent:
+                    reached = -(-percent * each.limit // 100)
+                    self.crossed.append((each.scope, each.period, percent, reached, each.limit, each.spent))
         return tuple(
             each.told(first=each.spent - charged <= each.limit, over=each.action == "deny")
-            for each in self.notices(account, model, by_level=False)
+            for each in notices
             if each.spent > each.limit and charged
         )
 
@@ -215,7 +223,7 @@ class SeedModel(LimitState):
 
     def set_cap(
         self, account: str, period: str, action: str, limit: int, *, model: str = "", zone: str = "UTC",
-        week_start: str = "monday", anchor_day: int = 1,
+        week_start: str = "monday", anchor_day: int = 1, thresholds: tuple[int, ...] = (),
     ) -> Outcome:  # fmt: skip
         """``set_spend_cap``; a cap that is replaced keeps its counter and moves to the end of the list."""
         self.known |= set(levels_of(account))
@@ -224,7 +232,10 @@ class SeedModel(LimitState):
         if old is None:
             simple = period in ("daily", "monthly", "total") and zone == "UTC" and not model and anchor_day == 1
             old = Cap(action, limit, zone, self.now, None if simple else {}, week_start, anchor_day)
-        old.action, old.limit = action, limit
+        if thresholds and old.own is not None:
+            mine[period, model] = old
+            return {"error_code": "invalid_argument"}
+        old.action, old.limit, old.thresholds = action, limit, thresholds
         mine[period, model] = old
         return {"error_code": None}
 
@@ -250,7 +261,7 @@ class SeedModel(LimitState):
         mine = [each for each in self.notices(account) if each.scope == account]
         resets = tuple(
             (None if each.period == "total" else each.cap.bounds(each.period, self.now)[1],
-             None if each.cap.own is None else each.cap.since)
+             None if each.cap.own is None else each.cap.since, each.cap.thresholds)
             for each in mine
         )  # fmt: skip
         return {"caps": tuple(each.told() for each in mine), "resets": resets}

@@ -111,6 +111,7 @@ class Cap:
     own: dict[int, int] | None
     week_start: str = "monday"
     anchor_day: int = 1
+    thresholds: tuple[int, ...] = ()
 
     def bounds(self, period: str, at_ms: int) -> tuple[int, int]:
         """Start and end of its period at a moment."""
@@ -158,6 +159,7 @@ class State:
         self.keys: dict[Record, tuple[int, Outcome]] = {}  # of all but holds: written, first answer
         self.cancelled: dict[Record, int] = {}  # resolved as never executed: written
         self.payers: dict[str, str] = {}  # account -> an ancestor
+        self.crossed: list[tuple[str, str, int, int, int, int]] = []  # thresholds, in the order of their crossing
         self.caps: dict[str, dict[tuple[str, str], Cap]] = {}  # account -> period and model -> cap
 
     # Time

@@ -70,7 +70,9 @@ class Units:
         seen = {}
         for key, expected in told.items():
             if key == "resets":
-                seen[key] = tuple((self.plain(cap.reset_at), self.plain(cap.counted_since)) for cap in result.caps)
+                seen[key] = tuple(
+                    (self.plain(cap.reset_at), self.plain(cap.counted_since), cap.thresholds) for cap in result.caps
+                )
             elif key == "limits":
                 seen[key] = self.limits(getattr(result, "limits", ()))
             elif isinstance(expected, dict) and getattr(result, key) is not None:

@@ -27,7 +27,7 @@ ModelOption = Annotated[str | None, typer.Option(help="Only what is spent on thi
 def _plain(cap: CapNotice) -> dict[str, Any]:
     told = cap.model_dump(mode="json", include={
         "scope", "cap_type", "limit", "action", "spent", "held", "model", "timezone", "week_start", "anchor_day",
-        "reset_at", "counted_since",
+        "reset_at", "counted_since", "thresholds",
     })  # fmt: skip
     return dict(told)
 
@@ -42,11 +42,14 @@ def _show(title: str, found: list[CapNotice], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([_plain(cap) for cap in found]))
         return
-    table = Table("account", "period", "action", "spent", "held", "limit", "model", "zone", "resets", title=title)
+    table = Table(
+        "account", "period", "action", "spent", "held", "limit", "model", "zone", "resets", "tells at", title=title
+    )
     for cap in found:
         resets = f"{cap.reset_at:%Y-%m-%d %H:%M} UTC" if cap.reset_at else "never"
+        tells = ", ".join(f"{percent} %" for percent in cap.thresholds)
         numbers = (str(cap.spent), str(cap.held), str(cap.limit))
-        table.add_row(cap.scope, cap.cap_type, cap.action, *numbers, cap.model or "", _calendar(cap), resets)
+        table.add_row(cap.scope, cap.cap_type, cap.action, *numbers, cap.model or "", _calendar(cap), resets, tells)
     show(table)
 
 
@@ -62,6 +65,9 @@ def set_(
     anchor_day: Annotated[
         int, typer.Option(help="The day on which monthly caps start; the last one of shorter months.")
     ] = 1,
+    threshold: Annotated[
+        list[int] | None, typer.Option(min=1, max=100, help="Tell when spend reaches so many per cent; repeatable.")
+    ] = None,
     redis: RedisOption = None,
     namespace: NamespaceOption = "ducto",
     as_json: JsonOption = False,
@@ -73,11 +79,12 @@ def set_(
       ducto-redis caps set acme 200 --period monthly --action warn --model gpt-4o --timezone Europe/Berlin
       ducto-redis caps set acme 50 --period weekly --week-start sunday --timezone America/New_York
       ducto-redis caps set acme 900 --period monthly --anchor-day 15
+      ducto-redis caps set acme 900 --period monthly --threshold 50 --threshold 80 --threshold 100
     """
     try:
         wanted = SpendCap.model_validate({
             "user_id": user, "cap_type": period, "limit": limit, "action": action, "model": model, "timezone": timezone,
-            "week_start": week_start, "anchor_day": anchor_day,
+            "week_start": week_start, "anchor_day": anchor_day, "thresholds": threshold or [],
         })  # fmt: skip
         with manager_of(redis, namespace) as manager:
             manager.set_spend_cap(wanted)

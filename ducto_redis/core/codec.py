@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from ducto_redis import events
 from ducto_redis.codes import MEANINGS, Code
+from ducto_redis.core.crossings import crossing_events
 from ducto_redis.core.denials import denial_events, why
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
@@ -198,7 +199,7 @@ class DeductionReply:
                 "error_code": None,
                 "message": "",
                 "error": None,
-                "events": self._done_events(told, now_ms) if done and not repetition else (),
+                "events": self._done_events(told, packed, now_ms) if done and not repetition else (),
                 "caps": caps,
                 "limits": limits,
                 "transaction_id": told.transaction,
@@ -228,13 +229,13 @@ class DeductionReply:
                 denied = (*denied, freed)
             result.events = (*denied, expired) if code is Code.LEASE_EXPIRED else denied
 
-    def _done_events(self, told: _Charge, now_ms: int) -> tuple[CreditEvent, ...]:
+    def _done_events(self, told: _Charge, packed: bytes, now_ms: int) -> tuple[CreditEvent, ...]:
         transaction = told.transaction
         deducted = self.scale.event(
             events.DEDUCTED, now_ms, transaction, transaction_id=transaction, amount=told.amount,
             balance_after=told.balance, shortfall=told.shortfall, lease_id=self.hold_id,
         )  # fmt: skip
-        if not told.caps:
+        if not packed:
             return (deducted,)
         breached = tuple(
             self.scale.event(
@@ -244,7 +245,7 @@ class DeductionReply:
             )
             for at, cap in enumerate(told.caps)
         )  # fmt: skip
-        return (deducted, *breached)
+        return (deducted, *breached, *crossing_events(self.scale, transaction, packed, now_ms))
 
 
 @dataclass(slots=True)

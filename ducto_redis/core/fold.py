@@ -191,8 +191,8 @@ def _set_cap(state: RootState, entry: Entry) -> None:
     timed = set_timed(state.timed.get(entry.path, []), entry)
     simple = state.caps.get(entry.path, [])
     if timed is None:
-        [cap] = read_caps(entry.detail)
-        _keep(state.caps, entry.path, [*(each for each in simple if each.kind != cap.kind), cap])
+        given = list(read_caps(entry.detail))  # the cap and its thresholds
+        _keep(state.caps, entry.path, [*(each for each in simple if each.kind != given[0].kind), *given])
         return
     _keep(state.timed, entry.path, timed)
     if not timed[-1].model:  # a simple cap that got a zone

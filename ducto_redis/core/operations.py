@@ -242,14 +242,14 @@ def release(space: Space, user_id: str, hold: str | HoldResult) -> Call[ReleaseR
 
 
 def _scope_of_cap(cap: SpendCap, now_ms: int) -> bytes:
-    """Calendar and model of a cap, and - when the server's time is known - the present period there and in UTC."""
+    """Calendar and model of a cap; the present period there and in UTC, when the time is known; its thresholds."""
     zone = "" if cap.cap_type == "total" else Calendar(cap.timezone, cap.week_start, cap.anchor_day).text
     texts = [zone.encode(), b"" if cap.model is None else text(cap.model, "model", MAX_MODEL_BYTES)]
     bounds = (0, 0, 0, 0)
     if now_ms:
         bounds = (*period_bounds(cap.cap_type, now_ms, zone), *period_bounds(cap.cap_type, now_ms, ""))
     head = b"".join(bytes([len(each)]) + each for each in texts)
-    return head + b"".join(packed(each, 6) for each in bounds)
+    return head + b"".join(packed(each, 6) for each in bounds) + bytes(cap.thresholds)
 
 
 def set_spend_cap(space: Space, cap: SpendCap, *, op_id: str, now_ms: int = 0) -> Call[CapResult]:

@@ -17,6 +17,8 @@ _NODE_TAIL: Final = Struct("<HHBBH")
 #: Actions of caps, in the order of their numbers.
 ACTIONS: Final = ("deny", "warn", "notify")
 NOTE_REFUSED, NOTE_FIRST, NOTE_OVER, NOTE_TIMED = 1, 2, 4, 8
+#: Actions from here on are thresholds of the cap before them: this and a percentage (``lua/lib/cap.lua``).
+THRESHOLD: Final = 128
 #: The item that says that an account has timed caps (``lua/lib/timed.lua``).
 MARKER: Final = 3
 
@@ -54,7 +56,7 @@ class Node(NamedTuple):
 
 
 class PackedCap(NamedTuple):
-    """A cap as stored (``lua/lib/caps.lua``): kind, action number, limit in units."""
+    """A cap as stored (``lua/lib/cap.lua``): kind, action number, limit in units; or a threshold of one."""
 
     kind: int
     action: int
@@ -75,6 +77,7 @@ class Note(NamedTuple):
     since_ms: int = 0
     model: str = ""
     zone: str = ""
+    thresholds: tuple[int, ...] = ()
 
 
 def read_node(data: bytes) -> Node:
@@ -87,7 +90,7 @@ def read_node(data: bytes) -> Node:
 
 
 def read_caps(data: bytes) -> Iterator[PackedCap]:
-    """Reads packed simple caps in the order of their registration."""
+    """Reads packed simple caps in the order of their registration, each with its thresholds behind it."""
     for at in range(0, len(data), CAP_BYTES):
         if data[at] != MARKER:
             yield PackedCap(data[at], data[at + 1], int_at(data, at + 2))

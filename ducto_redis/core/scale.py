@@ -18,7 +18,16 @@ from ducto_redis.core.limit_items import (
     read_limit_notes,
     read_limits,
 )
-from ducto_redis.core.packed import ACTIONS, NOTE_FIRST, NOTE_OVER, NOTE_REFUSED, Note, read_notes, split_notes
+from ducto_redis.core.packed import (
+    ACTIONS,
+    NOTE_FIRST,
+    NOTE_OVER,
+    NOTE_REFUSED,
+    THRESHOLD,
+    Note,
+    read_notes,
+    split_notes,
+)
 from ducto_redis.decisions import CapAction, CapNotice, LimitNotice, Quantity
 from ducto_redis.events import CreditEvent, made
 from ducto_redis.money import to_credits
@@ -65,6 +74,7 @@ class Scale(NamedTuple):
             first=bool(note.flags & NOTE_FIRST),
             over_cap=bool(note.flags & NOTE_OVER),
             refused=bool(note.flags & NOTE_REFUSED),
+            thresholds=note.thresholds,
         )
         if asked is not None and note.flags & NOTE_REFUSED and end_ms is not None:
             notice.reset_after = max(end_ms - now_ms, 0) / 1000
@@ -85,7 +95,7 @@ class Scale(NamedTuple):
         if not packed:
             return (), ()
         of_caps, of_limits = split_notes(packed)
-        caps = tuple(self.notice(note, now_ms, asked) for note in read_notes(of_caps))
+        caps = tuple(self.notice(note, now_ms, asked) for note in read_notes(of_caps) if note.action < THRESHOLD)
         if not of_limits:
             return caps, ()
         return caps, tuple(self.limit_notice(note, now_ms, admitted) for note in read_limit_notes(of_limits))

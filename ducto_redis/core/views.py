@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ducto_redis.codes import Code
 from ducto_redis.core.codec import code_of, message_of
-from ducto_redis.core.packed import ACTIONS, Node, Note, read_caps, read_node, read_timed
+from ducto_redis.core.packed import ACTIONS, THRESHOLD, Node, Note, PackedCap, read_caps, read_node, read_timed
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
 from ducto_redis.models import AvailableResult, BalanceResult, CapCheckResult, CapListResult, Result
@@ -42,12 +42,19 @@ class Levels(NamedTuple):
         """Every cap of every level with its present spend, the root's first."""
         levels = zip(self.nodes, self.caps, self.timed, strict=True)
         for level, (node, packed, packed_timed) in enumerate(levels, 1):
-            for cap in read_caps(packed):
-                yield Note(level, cap.kind, cap.action, 0, cap.limit, node.spent(cap.kind), node.admitted)
+            items = list(read_caps(packed))
+            for cap in items:
+                if cap.action < THRESHOLD:
+                    note = Note(level, cap.kind, cap.action, 0, cap.limit, node.spent(cap.kind), node.admitted)
+                    yield note._replace(thresholds=_thresholds(items, cap.kind))
             for each in read_timed(packed_timed):
                 held = each.held if each.model else node.admitted
                 period = (each.end_ms, each.since_ms, each.model, each.zone)
                 yield Note(level, each.kind, each.action, 0, each.limit, each.spent, held, *period)
+
+
+def _thresholds(items: list[PackedCap], kind: int) -> tuple[int, ...]:
+    return tuple(item.action - THRESHOLD for item in items if item.kind == kind and item.action >= THRESHOLD)
 
 
 def read_levels(reply: Reply) -> Levels:

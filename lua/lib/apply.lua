@@ -49,6 +49,10 @@ if dirty or freed then
     end
   end
 
+  if crossed then
+    --- @inline lib/tell_crossed
+  end
+
   -- The stores rotate when a day has passed (or the clock stepped far back), unless a hold whose record lies in the
   -- store to be dropped may still be open.
   local age_ms, dropped = now_ms - root[ROTATED_MS], nil

@@ -21,7 +21,8 @@ for i = 1, #levels do
     for at = 1, #items, CAP_BYTES do
       local kind, action, left = struct.unpack(CAP_FORMAT, items, at)
       left = left - node[kind]
-      if left < quiet_bound then
+      -- A threshold that is crossed already is quiet.
+      if left < quiet_bound and (left >= 0 or action < THRESHOLD) then
         quiet_bound = left
       end
       if action == DENY and left < least then

@@ -13,3 +13,6 @@ local NOTE_REFUSED, NOTE_FIRST, NOTE_OVER = 1, 2, 4
 -- And: a timed cap (lib/timed); end of its period, lengths of model and zone, model and zone follow the 25 bytes.
 local NOTE_TIMED = 8
 local CAPS_MAX = 32
+-- Behind a simple cap its thresholds, each an item of its kind: action THRESHOLD + percent, and as limit the last spend that
+-- does not reach it. They refuse nothing; the charge that crosses one says so (lib/spend), once.
+local THRESHOLD, THRESHOLDS_MAX = 128, 8

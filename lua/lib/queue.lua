@@ -13,4 +13,5 @@ local dirty = nil                                 -- the levels, once something 
 local extra_field, extra_value = nil, nil         -- a further field of the state hash
 local limited = nil                               -- path -> packed limits to write (lib/rates, lib/correct_rates)
 local also = nil                                  -- further records: list of field, record, entry, expiry for the index
+local crossed = nil                               -- lib/spend: thresholds that the charge reaches
 local freed = nil                                 -- lib/expire: entries, records and index members of freed holds

@@ -1,5 +1,6 @@
 -- spend: a charge leaves the payer's balance and counts as spent at every level; notes the caps that spend now lies above.
--- Reads payer, charged. Sets balance_change, notes.
+-- Reads payer, charged. Sets balance_change, notes, and crossed:
+-- the thresholds that this charge reaches.
 --- @include lib/node
 --- @include lib/cap
 --- @include lib/timed
@@ -32,7 +33,19 @@ if charged > 0 and charged > quiet_bound then
     -- The charge that crossed a cap says so.
     for at = 1, items and #items or 0, CAP_BYTES do
       local kind, action, limit = struct.unpack(CAP_FORMAT, items, at)
-      if node[kind] > limit then
+      if node[kind] > limit and action >= THRESHOLD then
+        if node[kind] - charged <= limit then
+          local cap_at = 1
+          while not (string.byte(items, cap_at) == kind and string.byte(items, cap_at + 1) < THRESHOLD) do
+            cap_at = cap_at + CAP_BYTES
+          end
+          local _, _, cap_limit = struct.unpack(CAP_FORMAT, items, cap_at)
+          notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, NOTE_FIRST, limit + 1, node[kind], cap_limit)
+          crossed = crossed or {}
+          crossed[#crossed + 1] = { path = levels[i], kind = kind, percent = action - THRESHOLD, threshold = limit + 1,
+            limit = cap_limit, spent = node[kind] }
+        end
+      elseif node[kind] > limit then
         local flags = (node[kind] - charged <= limit and NOTE_FIRST or 0) + (action == DENY and NOTE_OVER or 0)
         notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, flags, limit, node[kind], node[ADMITTED])
       end

@@ -1,11 +1,14 @@
--- without_cap: the account's packed caps without the one of a kind. Reads kind. Sets kept_caps.
+-- without_cap: the account's packed caps without the one of a kind and its thresholds. Reads kind.
+-- Sets kept_caps and kept_count (the marker and thresholds not counted).
 --- @include lib/keys
 --- @include lib/cap
+--- @include lib/timed
 --- @include lib/load
-local kept_caps = caps[PATH] or ''
-for at = 1, #kept_caps, CAP_BYTES do
+local kept_caps, kept_count = caps[PATH] or '', 0
+for at = #kept_caps - CAP_BYTES + 1, 1, -CAP_BYTES do
   if string.byte(kept_caps, at) == kind then
     kept_caps = string.sub(kept_caps, 1, at - 1) .. string.sub(kept_caps, at + CAP_BYTES)
-    break
+  elseif string.byte(kept_caps, at) ~= MARKER and string.byte(kept_caps, at + 1) < THRESHOLD then
+    kept_count = kept_count + 1
   end
 end

@@ -68,6 +68,10 @@ def test_caps_are_set_listed_and_removed(run):
     assert told(run("caps", "remove", "alice", "--json"))["removed"] is True
     run("caps", "remove", "alice", code=1)
     assert "Asia/Tokyo" in run("caps", "list", "alice").output
+    [cap] = told(run("caps", "set", "bob", "100", "--threshold", "80", "--threshold", "50", "--json"))
+    assert cap["thresholds"] == [50, 80]
+    assert "50 %, 80 %" in run("caps", "list", "bob").output
+    run("caps", "set", "bob", "100", "--threshold", "101", code=2)
 
 
 def test_weeks_and_months_start_where_they_are_told_to(run):

@@ -1,0 +1,114 @@
+"""Thresholds of caps on every combination of face and engine: who is told, once, and what the stream of events says."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from ducto_redis import SpendCap
+from ducto_redis.events import CAP_THRESHOLD
+
+DAY_MS = 86_400_000
+
+
+def funded(api, *thresholds, user="acme/alice", cap="acme", limit=1_000):
+    store = api.store()
+    store.add_credits(user, 100_000)
+    store.set_spend_cap(SpendCap(user_id=cap, limit=limit, thresholds=thresholds))
+    return store
+
+
+def crossed(result):
+    return [event.data["percent"] for event in result.events if event.type == CAP_THRESHOLD]
+
+
+def test_each_threshold_is_told_once(api):
+    """By the charge that reaches it, also several at once; what only holds, or comes after, tells nothing."""
+    store = funded(api, 50, 80, 100)
+    hold = store.reserve("acme/alice", 600)
+    assert crossed(hold) == []
+    assert crossed(store.settle("acme/alice", hold, 499)) == []
+    assert crossed(store.deduct("acme/alice", 1)) == [50]
+    assert crossed(store.deduct("acme/alice", 100)) == []
+    assert crossed(store.deduct("acme/alice", 400)) == [80, 100]
+    refused = store.deduct("acme/alice", 1)
+    assert refused.error_code == "cap_reached"
+    assert crossed(refused) == []
+
+
+def test_the_event_says_what_was_reached(api):
+    """The account whose cap it is, the threshold in credits, the spend, and an id of its own."""
+    store = funded(api, 80)
+    done = store.deduct("acme/alice", 850)
+    [event] = [each for each in done.events if each.type == CAP_THRESHOLD]
+    assert (event.user_id, event.data["scope"], event.data["cap_type"]) == ("acme/alice", "acme", "daily")
+    assert [event.data[name] for name in ("percent", "threshold", "spent", "limit")] == [80, 800, 850, 1_000]
+    assert event.id == f"{done.transaction_id}:acme:4:80"
+    assert done.cap_warning is None
+    assert done.caps == ()
+
+
+def test_a_repetition_tells_no_event(api):
+    """The same id again is the same charge."""
+    store = funded(api, 50)
+    assert crossed(store.deduct("acme/alice", 600, idempotency_key="k")) == [50]
+    again = store.deduct("acme/alice", 600, idempotency_key="k")
+    assert again.idempotent
+    assert crossed(again) == []
+
+
+def test_the_next_period_tells_again(api):
+    """Spend begins anew, and so do its thresholds."""
+    store = funded(api, 50)
+    assert crossed(store.deduct("acme/alice", 600)) == [50]
+    api.clock.now_ms += DAY_MS
+    assert crossed(store.deduct("acme/alice", 499)) == []
+    assert crossed(store.deduct("acme/alice", 1)) == [50]
+
+
+def test_thresholds_are_listed_replaced_and_removed_with_their_cap(api):
+    """Set again, the cap has the new ones; without any it has none. What is passed already tells nothing."""
+    store = funded(api, 100, 50, 50)
+    [cap] = store.list_spend_caps("acme").caps
+    assert cap.thresholds == (50, 100)
+    store.deduct("acme/alice", 700)
+    store.set_spend_cap(SpendCap(user_id="acme", limit=1_000, thresholds=[60, 90]))
+    assert crossed(store.deduct("acme/alice", 200)) == [90]
+    store.set_spend_cap(SpendCap(user_id="acme", limit=1_000))
+    [cap] = store.list_spend_caps("acme").caps
+    assert cap.thresholds == ()
+    assert crossed(store.deduct("acme/alice", 100)) == []
+    assert store.remove_spend_cap("acme", "daily").removed
+
+
+def test_a_threshold_is_rounded_up_to_a_unit(api):
+    """50 % of 0.0003 is reached by 0.0002; of the largest limit the threshold is exact."""
+    store = funded(api, 50, limit="0.0003")
+    assert crossed(store.deduct("acme/alice", "0.0001")) == []
+    assert crossed(store.deduct("acme/alice", "0.0001")) == [50]
+    store.set_spend_cap(SpendCap(user_id="acme", cap_type="total", limit="900719925474.0991", thresholds=[1]))
+    [_, total] = store.list_spend_caps("acme").caps
+    assert total.thresholds == (1,)
+
+
+@pytest.mark.parametrize("given", [0, 101, 50.5, True, "50"])
+def test_no_percentage_is_refused(given):
+    """Before anything is sent."""
+    with pytest.raises(ValidationError, match="whole percentages of 1 to 100"):
+        SpendCap(user_id="a", thresholds=[given])
+
+
+@pytest.mark.parametrize(
+    "other", [{"timezone": "Europe/Berlin"}, {"model": "m"}, {"cap_type": "hourly"}, {"cap_type": "weekly"}]
+)
+def test_other_caps_have_none(other):
+    """They say which may."""
+    with pytest.raises(ValidationError, match="daily, monthly and total caps in UTC"):
+        SpendCap(user_id="a", thresholds=[50], **other)
+
+
+def test_nine_are_too_many():
+    """Eight fit."""
+    assert len(SpendCap(user_id="a", thresholds=range(1, 9)).thresholds) == 8
+    with pytest.raises(ValidationError, match="at most 8"):
+        SpendCap(user_id="a", thresholds=list(range(1, 10)))
