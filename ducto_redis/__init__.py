@@ -58,6 +58,7 @@ from ducto_redis.store import MemoryStore, RedisStore
 from ducto_redis.work_models import (
     ChargeItem,
     Difference,
+    EventPage,
     ExplainResult,
     HoldInfo,
     HoldListResult,
@@ -102,6 +103,7 @@ __all__ = [
     "Decision",
     "DeductionResult",
     "Difference",
+    "EventPage",
     "ExplainResult",
     "HoldInfo",
     "HoldListResult",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ducto_redis.core import holding, operations, resolving, sweeping, verify
+from ducto_redis.core import event_stream, holding, operations, resolving, sweeping, verify
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
 from ducto_redis.core.entries import Entry
 from ducto_redis.ids import new_id
@@ -15,6 +15,7 @@ from ducto_redis.store_limits import LimitOperations
 from ducto_redis.sweeper import Sweeper
 from ducto_redis.work_models import (
     ChargeItem,
+    EventPage,
     HoldListResult,
     OpenAccountResult,
     ReserveItem,
@@ -186,6 +187,15 @@ class WorkOperations(LimitOperations):
             shard: 0 up to one less than ``setup()`` says.
         """
         return self._driver.run_flow(verify.read_ledger(self._space, shard))
+
+    def read_events(self, after: Mapping[int, str] | None = None, limit: int = 1000) -> EventPage:
+        """What the streams of events of the namespace tell: crossings of thresholds, oldest first.
+
+        Args:
+            after: ``after`` of the page before; without it from the start of what is kept, about 100,000 a shard.
+            limit: How many at most, 1 to 10,000.
+        """
+        return self._driver.run_flow(event_stream.read_events(self._space, after, limit))
 
     def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyResult:
         """Compares what the ledger adds up to with the state, account by account; may run while others write (SPEC 8).

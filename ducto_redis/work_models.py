@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ducto_redis.decisions import Decision, LimitNotice
+from ducto_redis.events import CreditEvent
 from ducto_redis.models import BillingMode, Credits, OverCap, Result
 
 
@@ -110,6 +111,20 @@ class Difference(BaseModel):
     what: str
     stored: str
     folded: str
+
+
+class EventPage(BaseModel):
+    """A part of what the streams of events tell.
+
+    Attributes:
+        events: In order of time; ids are those of the same events on results.
+        after: Where to go on: the last stream id that was read, by shard.
+        more: Whether the page was full: ask again at once.
+    """
+
+    events: tuple[CreditEvent, ...] = ()
+    after: dict[int, str] = {}
+    more: bool = False
 
 
 class VerifyResult(Result):

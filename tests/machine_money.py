@@ -53,6 +53,17 @@ class MoneyRules:
         self.do("set_cap", account=account, period=period, action=action, limit=self.units(limit, account), model=model,
                 zone=zone, thresholds=told_at if simple else (), **starts)  # fmt: skip
 
+    @rule(pick=picks, limit=amounts, action=st.sampled_from(["deny", "deny", "warn", "notify"]), told_at=percentages)
+    def cap_again(self, pick, limit, action, told_at):
+        """Another limit, action and thresholds for a cap that is there."""
+        there = [(account, *key) for account, mine in self.model.caps.items() for key in mine]
+        if there:
+            account, period, model = there[pick % len(there)]
+            known = self.model.caps[account][period, model]
+            self.do("set_cap", account=account, period=period, action=action, limit=self.units(limit, account),
+                    model=model, zone=known.zone, week_start=known.week_start, anchor_day=known.anchor_day,
+                    thresholds=told_at if known.own is None else ())  # fmt: skip
+
     @rule(account=accounts, level=st.integers(0, 5))
     def payer(self, account, level):
         """Itself or one above it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ducto_redis.aio.manager_limits import AsyncManagedLimits
 from ducto_redis.aio.sweeper import Sweeper
@@ -12,6 +12,7 @@ from ducto_redis.models import BillingMode, DeductionResult, HoldResult
 from ducto_redis.money import Amount
 from ducto_redis.work_models import (
     ChargeItem,
+    EventPage,
     HoldListResult,
     OpenAccountResult,
     ReserveItem,
@@ -141,6 +142,10 @@ class AsyncManagedWork(AsyncManagedLimits):
     async def read_ledger(self, shard: int) -> list[Entry]:
         """The entries of a shard's ledger that are still there. See ``RedisStore.read_ledger``."""
         return await self.store.read_ledger(shard)
+
+    async def read_events(self, after: Mapping[int, str] | None = None, limit: int = 1000) -> EventPage:
+        """What the streams of events tell, oldest first. See ``RedisStore.read_events``."""
+        return await self.store.read_events(after, limit)
 
     async def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyResult:
         """Compares what the ledger adds up to with the state. See ``RedisStore.verify``."""

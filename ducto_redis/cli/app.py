@@ -11,6 +11,7 @@ from ducto_redis import CreditError, __version__
 from ducto_redis.cli.accounts import balance, holds, top_up
 from ducto_redis.cli.caps import caps
 from ducto_redis.cli.demo import tell
+from ducto_redis.cli.events import events
 from ducto_redis.cli.explaining import explain
 from ducto_redis.cli.limits import limits
 from ducto_redis.cli.opening import open_store
@@ -44,6 +45,7 @@ app.command()(verify)
 app.command()(balance)
 app.command()(holds)
 app.command()(explain)
+app.command()(events)
 app.command("top-up")(top_up)
 app.add_typer(caps, name="caps")
 app.add_typer(limits, name="limits")

@@ -120,6 +120,10 @@ class KeyMaker:
         tag = f"{self.namespace}:{{{shard}}}:"
         return f"{tag}ledger".encode(), f"{tag}config".encode()
 
+    def events_key(self, shard: int) -> bytes:
+        """The stream of events of a shard; scripts name it after the ledger (``lua/lib/tell_crossed.lua``)."""
+        return f"{self.namespace}:{{{shard}}}:events".encode()
+
     def holds_pattern(self) -> str:
         """A pattern that the expiry indexes of all roots match."""
         return f"{self.namespace}:{{*}}:x:*"

@@ -176,7 +176,7 @@ def test_keys_and_arguments_are_named_in_one_place(name):
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_commands_are_few_and_writes_are_in_one_place(name):
-    """lib/apply alone writes (its block on thresholds too; setup its config); nobody lists keys or asks for time twice."""
+    """lib/apply alone writes (its block on thresholds too; setup its config); no key listed, no clock read twice."""
     seen = set(commands(name))
     if name in ALONE:
         assert seen == {"GET", "SET", "UNLINK"}

@@ -1,0 +1,78 @@
+"""Reads the shards' streams of events: what other services are told (``lua/README.md``, "Entry in ``events``")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+from ducto_redis import events
+from ducto_redis.core.crossings import crossing_id
+from ducto_redis.core.flows import ready
+from ducto_redis.core.space import Space
+from ducto_redis.core.steps import Ask, Flow
+from ducto_redis.errors import InvalidArgumentError
+from ducto_redis.events import CreditEvent
+from ducto_redis.money import to_credits
+from ducto_redis.periods import NAME_OF, moment
+from ducto_redis.work_models import EventPage
+
+MAX_EVENTS: Final = 10_000
+#: The type of an entry that this release cannot read.
+UNREADABLE: Final = "unreadable"
+
+
+def read_events(space: Space, after: Mapping[int, str] | None, limit: int) -> Flow[EventPage]:
+    """The next events of all shards, oldest first.
+
+    Args:
+        space: The namespace.
+        after: The stream id of the last event of each shard that was read; shards that are not there from the start.
+        limit: How many at most, 1 to 10,000.
+
+    Raises:
+        InvalidArgumentError: The limit is out of range.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_EVENTS:
+        raise InvalidArgumentError(f"invalid_argument: limit must be 1 to {MAX_EVENTS}, not {limit!r:.80}")
+    yield from ready(space)
+    read = dict(after or {})
+    found: list[tuple[int, int, int, bytes, Any]] = []
+    for shard in range(space.known.shards):
+        start = f"({read[shard]}" if shard in read else "-"
+        [page] = yield Ask((("XRANGE", space.keys.events_key(shard), start, "+", "COUNT", limit),))
+        for entry_id, fields in page:
+            at_ms, _, number = entry_id.decode().partition("-")
+            found.append((int(at_ms), int(number), shard, entry_id, fields))
+    found.sort(key=lambda each: each[:3])
+    told = []
+    for at_ms, _, shard, entry_id, fields in found[:limit]:
+        read[shard] = entry_id.decode()
+        told.append(_event(space, shard, at_ms, read[shard], fields))
+    return EventPage(events=tuple(told), after=read, more=len(found) > limit)
+
+
+def _event(space: Space, shard: int, at_ms: int, entry_id: str, fields: Any) -> CreditEvent:
+    pairs = fields.items() if isinstance(fields, Mapping) else zip(fields[::2], fields[1::2], strict=True)
+    told = {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in pairs}
+    try:
+        return _crossing(space, shard, told)
+    except (KeyError, ValueError, OverflowError):  # of a newer release, or not ours: the reader goes on
+        return CreditEvent(
+            type=UNREADABLE, timestamp=moment(at_ms), user_id="", data=dict(told), id=f"{shard}-{entry_id}"
+        )
+
+
+def _crossing(space: Space, shard: int, told: dict[str, str]) -> CreditEvent:
+    if told["type"] != "cap_threshold":
+        raise ValueError(told["type"])
+    scope, kind, percent = unquote(told["account"]), int(told["kind"]), int(told["percent"])
+    transaction = f"{shard}-{told['entry']}"
+    amounts = {name: to_credits(int(told[name]), space.known.precision) for name in ("threshold", "limit", "spent")}
+    return CreditEvent(
+        type=events.CAP_THRESHOLD,
+        timestamp=moment(int(told["at"])),
+        user_id=scope,
+        data={"percent": percent, **amounts, "cap_type": NAME_OF[kind], "scope": scope, "transaction_id": transaction},
+        id=crossing_id(transaction, scope, kind, percent),
+    )
