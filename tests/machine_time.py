@@ -49,6 +49,12 @@ class TimeRules:
         if step > 0:
             self.move(-step)
 
+    @rule(step=backward_steps, account=accounts, mode=modes, amount=amounts)
+    def backward_and_ask(self, step, account, mode, amount):
+        """What the first call after a step back meets."""
+        self.backward(step)
+        self._reserve(account, amount, mode=mode)
+
     @rule(account=accounts, amount=st.integers(0, 40), step=backward_steps)
     def wobble(self, account, amount, step):
         """Back, a charge there, and forward to where it was."""

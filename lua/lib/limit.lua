@@ -4,8 +4,8 @@
 -- kind, what it counts, limit, period, the root's sequence when it began to count, time of the state, what is used (units; of
 -- GCRA units x ms); then previous (SLIDING), burst (HAS_BURST), operation type and model (HAS_SCOPE).
 local LIMIT_FORMAT, LIMIT_BYTES, LIMIT_HEAD_BYTES = '<BBi7i5i5i6i7', 32, 19
--- Where what is used stands in an item.
-local LIMIT_USED_AT = 26
+-- What a reply says of a limit: level, whether it refuses, what is asked; then the item as it was before.
+local LIMIT_NOTE_FORMAT = '<BBi7BBi7i5i5i6i7'
 local GCRA, FIXED, SLIDING, CONCURRENT = 10, 11, 12, 13
 local COUNTS_REQUESTS, COUNTS_AMOUNT, COUNTS_TOKENS = 0, 1, 2
 local HAS_SCOPE, HAS_BURST = 16, 32

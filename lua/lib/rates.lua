@@ -11,7 +11,7 @@ local rate_code, rate_notes, rated = OK, '\0', {}
 for i = 1, #levels do
   local items = limited and limited[levels[i]] or limits[levels[i]]
   if items then
-    local at, after = 1, ''
+    local at, after = 1, nil
     while at <= #items do
       --- @inline lib/limit_state
       local cost = nil -- stays nil where this is none of the limit's business
@@ -39,9 +39,10 @@ for i = 1, #levels do
             refuses = rate_used + cost > rate_limit and not (rate_kind == CONCURRENT and opens == 2)
           end
         end
-        --- @inline lib/limit_pack
+        -- The note has the state before the admission; the item after it is packed next, each in one go.
         if not (rate_kind == CONCURRENT and opens == 2) then
-          rate_notes = rate_notes .. struct.pack('<BBi7', i, refuses and 1 or 0, cost) .. packed_limit
+          rate_notes = rate_notes .. struct.pack(LIMIT_NOTE_FORMAT, i, refuses and 1 or 0, cost, rate_kind, what, rate_limit,
+            period_ms, since, last_ms, rate_used)
         end
         if refuses then
           if rate_kind == CONCURRENT or rate_code == OK then
@@ -49,12 +50,14 @@ for i = 1, #levels do
           end
         elseif cost > 0 then
           rate_used = rate_used + (rate_kind == GCRA and cost * period_ms or cost)
-          packed_limit = string.sub(packed_limit, 1, LIMIT_USED_AT - 1) .. struct.pack('<i7', rate_used)
-            .. string.sub(packed_limit, LIMIT_BYTES + 1)
         end
-        after = after .. packed_limit
+        --- @inline lib/limit_pack
+        if limit_tail ~= '' and not (rate_kind == CONCURRENT and opens == 2) then
+          rate_notes = rate_notes .. limit_tail
+        end
+        after = after and after .. packed_limit or packed_limit
       else
-        after = after .. string.sub(items, at, next_at - 1)
+        after = (after or '') .. string.sub(items, at, next_at - 1)
       end
       at = next_at
     end

@@ -29,7 +29,7 @@ def assert_mixed(tally: Counter[str]) -> None:
     met = (
         "carried", "shortfall", "breached", "forgotten", "deduct: cap_reached", "settle: lease_expired",
         "deduct: lease_expired", "settle: lease_not_found", "release: released", "release: already_settled",
-        "reserve: cap_reached", "reserve: account_unknown",
+        "reserve: cap_reached", "reserve: account_unknown", "crossed",
     )  # fmt: skip
     assert not [kind for kind in met if tally[kind] == 0], told
 
