@@ -24,6 +24,7 @@ CAP_REACHED: Final = "credits.cap_reached"
 CAP_WARNING: Final = "credits.cap_warning"
 CAP_NOTIFY: Final = "credits.cap_notify"
 CAP_THRESHOLD: Final = "credits.cap_threshold"
+LOW_BALANCE: Final = "credits.low_balance"
 RATE_LIMITED: Final = "credits.rate_limited"
 CONCURRENCY_LIMITED: Final = "credits.concurrency_limited"
 
@@ -39,6 +40,7 @@ CREDIT_EVENT_TYPES: Final[tuple[str, ...]] = (
     CAP_WARNING,
     CAP_NOTIFY,
     CAP_THRESHOLD,
+    LOW_BALANCE,
     RATE_LIMITED,
     CONCURRENCY_LIMITED,
 )

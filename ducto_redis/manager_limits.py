@@ -6,7 +6,7 @@ from ducto_redis.manager_base import ManagerBase
 from ducto_redis.models import BillingMode
 from ducto_redis.money import Amount
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
-from ducto_redis.work_models import ExplainResult, LimitListResult, LimitResult, PayerResult
+from ducto_redis.work_models import ExplainResult, LimitListResult, LimitResult, LowBalanceResult, PayerResult
 
 
 class ManagedLimits(ManagerBase):
@@ -15,6 +15,10 @@ class ManagedLimits(ManagerBase):
     def set_payer(self, user_id: str, payer: str) -> PayerResult:
         """Says whose credits an account spends. See ``RedisStore.set_payer``."""
         return self._done(self.store.set_payer(user_id, payer))
+
+    def set_low_balance(self, user_id: str, threshold: Amount | None) -> LowBalanceResult:
+        """Says at which balance an account is low. See ``RedisStore.set_low_balance``."""
+        return self._done(self.store.set_low_balance(user_id, threshold))
 
     def set_rate_limit(self, user_id: str, limit: RateLimit) -> LimitResult:
         """Registers a rate limit. See ``RedisStore.set_rate_limit``."""

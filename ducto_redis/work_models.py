@@ -113,6 +113,16 @@ class Difference(BaseModel):
     folded: str
 
 
+class LowBalanceResult(Result):
+    """What ``set_low_balance`` did.
+
+    Attributes:
+        threshold: The balance that is told as low from now on; None when none is.
+    """
+
+    threshold: Decimal | None = None
+
+
 class EventPage(BaseModel):
     """A part of what the streams of events tell.
 

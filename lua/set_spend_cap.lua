@@ -3,7 +3,8 @@
   KEYS   the six of a root (lib/keys)
   ARGV   1-3 common (lib/keys)
          4 field       'c<op id>[/<path>]'
-         5 kind        daily, monthly, total: position of the node's counter; hourly, weekly, yearly (lib/timed)
+         5 kind        daily, monthly, total: position of the node's counter; hourly, weekly, yearly (lib/timed); balance: not a
+                       cap, the limit is the low balance that is told
          6 action      0 deny, 1 warn, 2 notify
          7 limit       units, >= 0
          8 scope       packed: length and text of zone ('' UTC) and of model ('' all), then start and end of the present
@@ -31,10 +32,13 @@ local zone, model, start, stop, utc_start, utc_stop, percents_at = struct.unpack
 --- @include lib/load
 if not limit then
   code = INVALID_AMOUNT
-elseif not (kind and kind >= DAILY and kind <= YEARLY and kind % 1 == 0) or (action ~= DENY and action ~= WARN and action ~= NOTIFY) then
+elseif not (kind and (kind >= DAILY and kind <= YEARLY and kind % 1 == 0 or kind == BALANCE)) or (action ~= DENY and action ~= WARN and action ~= NOTIFY) then
   code = INVALID_ARGUMENT
 else
   local last = 0
+  if kind == BALANCE and (zone ~= '' or model ~= '' or percents_at <= #ARGV[8]) then
+    code = INVALID_ARGUMENT
+  end
   for at = percents_at, #ARGV[8] do
     -- Other caps have no place for them yet (lib/timed).
     local percent = string.byte(ARGV[8], at)
@@ -59,13 +63,13 @@ if not record then
   end
   local is_simple = kind <= TOTAL and zone == '' and model == '' and not found_timed
   local has_marker = string.byte(kept_caps) == MARKER
-  if kept_count + #kept_items >= CAPS_MAX then
+  if kind ~= BALANCE and kept_count + #kept_items >= CAPS_MAX then
     return { TOO_MANY_CAPS, now_ms, FRESH }
   end
   if not is_simple and percents_at <= #ARGV[8] then
     return { INVALID_ARGUMENT, now_ms, FRESH }
   end
-  local item = struct.pack(CAP_FORMAT, kind, action, limit)
+  local item = struct.pack(CAP_FORMAT, kind, kind == BALANCE and THRESHOLD or action, limit)
   if is_simple then
     for at = percents_at, #ARGV[8] do
       -- ceil(limit x percent / 100) - 1, exact: the product could leave the exact range.

@@ -104,6 +104,9 @@ class Calls:
                        timezone=zone, week_start=week_start, anchor_day=anchor_day, thresholds=thresholds)  # fmt: skip
         return self.store.set_spend_cap(cap)
 
+    def set_low(self, account, threshold):
+        return self.store.set_low_balance(account, None if threshold is None else self.credits(threshold))
+
     def set_payer(self, account, payer):
         return self.store.set_payer(account, payer)
 

@@ -1,6 +1,6 @@
 """Faults to plant into a copy of the scripts, and how the machine hunts one down.
 
-``make chaos-faults N=88`` hunts all of them; the test command a few that are found fast, one of each kind of script.
+``make chaos-faults N=90`` hunts all of them; the test command a few that are found fast, one of each kind of script.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ FAULTS = (
     Fault(
         "a crossing is told again", "lib/spend", "        if node[kind] - charged <= limit then", "        if true then"
     ),
-    Fault(
-        "a charge up to a threshold is quiet", "lib/bounds", "(left >= 0 or action < THRESHOLD)", "action < THRESHOLD"
-    ),
+    Fault("a charge up to a threshold is quiet", "lib/bounds", "(left >= 0 and kind ~= BALANCE)", "false"),
+    Fault("a low balance is met a unit late", "lib/bounds", "quiet_bound = -left - 1", "quiet_bound = -left"),
+    Fault("a low balance above the payer is told", "lib/spend", "node == payer and ", ""),
     Fault("thresholds are rounded down", "set_spend_cap", "part * percent + 99", "part * percent"),
     Fault("thresholds outlive their cap", "lib/without_cap", "at + CAP_BYTES)", "at + CAP_BYTES) break"),
     Fault("an extension is made twice", "extend", "elseif also_record then", "elseif false then"),

@@ -42,8 +42,10 @@ class Ledger:
         for shard in range(self.space.known.shards):
             for _, fields in self.client.xrange(f"{self.space.keys.namespace}:{{{shard}}}:events"):
                 told = {name.decode(): value.decode() for name, value in fields.items()}
-                numbers = [int(told[name]) for name in ("percent", "threshold", "limit", "spent")]
-                found.append((unquote(told["account"]), NAME_OF[int(told["kind"])], *numbers))
+                reached = "balance" if told["type"] == "low_balance" else "spent"
+                numbers = [int(told[name]) for name in ("percent", "threshold", "limit", reached)]
+                what = "balance" if reached == "balance" else NAME_OF[int(told["kind"])]
+                found.append((unquote(told["account"]), what, *numbers))
         return sorted(found)
 
     def differences(self, accounts: set[str]) -> list[Any]:

@@ -19,7 +19,7 @@ from machine_draws import (
     week_starts,
     zones,
 )
-from model_state import levels_of
+from model_state import MAX, levels_of
 
 
 class MoneyRules:
@@ -63,6 +63,12 @@ class MoneyRules:
             self.do("set_cap", account=account, period=period, action=action, limit=self.units(limit, account),
                     model=model, zone=known.zone, week_start=known.week_start, anchor_day=known.anchor_day,
                     thresholds=told_at if known.own is None else ())  # fmt: skip
+
+    @rule(account=accounts, below=st.one_of(st.none(), st.integers(0, 40), st.integers(0, 40)))
+    def low(self, account, below):
+        """A little below the balance, or none."""
+        threshold = None if below is None else max(0, min(MAX, self.model.balance(account) - below))
+        self.do("set_low", account=account, threshold=threshold)
 
     @rule(account=accounts, level=st.integers(0, 5))
     def payer(self, account, level):

@@ -159,6 +159,9 @@ class SeedModel(LimitState):
         """Charges, and names the caps that spend lies above now."""
         self.spend(account, charged, model, payer)
         notices = self.notices(account, model, by_level=False)
+        after, low = self.balance(payer), self.low.get(payer)
+        if low is not None and after <= low < after + charged:
+            self.crossed.append((payer, "balance", 0, low, 0, after))
         for each in notices:
             for percent in each.cap.thresholds:
                 # Reached by the spend of the period, for the first time in it.
@@ -244,6 +247,15 @@ class SeedModel(LimitState):
         self.known |= set(levels_of(account))
         self.payers[account] = payer
         return {"error_code": None, "payer": payer}
+
+    def set_low(self, account: str, threshold: int | None) -> Outcome:
+        """``set_low_balance``; the charge that brings the payer's balance to it from above tells it."""
+        if threshold is None:
+            self.low.pop(account, None)
+        else:
+            self.known |= set(levels_of(account))
+            self.low[account] = threshold
+        return {"error_code": None, "threshold": threshold}
 
     def remove_cap(self, account: str, period: str, *, model: str = "") -> Outcome:
         """``remove_spend_cap``."""

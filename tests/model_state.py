@@ -159,6 +159,7 @@ class State:
         self.keys: dict[Record, tuple[int, Outcome]] = {}  # of all but holds: written, first answer
         self.cancelled: dict[Record, int] = {}  # resolved as never executed: written
         self.payers: dict[str, str] = {}  # account -> an ancestor
+        self.low: dict[str, int] = {}  # account -> the balance that is told as low
         self.crossed: list[tuple[str, str, int, int, int, int]] = []  # thresholds, in the order of their crossing
         self.caps: dict[str, dict[tuple[str, str], Cap]] = {}  # account -> period and model -> cap
 

@@ -6,7 +6,7 @@ from ducto_redis.aio.manager_base import AsyncManagerBase
 from ducto_redis.models import BillingMode
 from ducto_redis.money import Amount
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
-from ducto_redis.work_models import ExplainResult, LimitListResult, LimitResult, PayerResult
+from ducto_redis.work_models import ExplainResult, LimitListResult, LimitResult, LowBalanceResult, PayerResult
 
 
 class AsyncManagedLimits(AsyncManagerBase):
@@ -15,6 +15,10 @@ class AsyncManagedLimits(AsyncManagerBase):
     async def set_payer(self, user_id: str, payer: str) -> PayerResult:
         """Says whose credits an account spends. See ``RedisStore.set_payer``."""
         return await self._done(await self.store.set_payer(user_id, payer))
+
+    async def set_low_balance(self, user_id: str, threshold: Amount | None) -> LowBalanceResult:
+        """Says at which balance an account is low. See ``RedisStore.set_low_balance``."""
+        return await self._done(await self.store.set_low_balance(user_id, threshold))
 
     async def set_rate_limit(self, user_id: str, limit: RateLimit) -> LimitResult:
         """Registers a rate limit. See ``RedisStore.set_rate_limit``."""

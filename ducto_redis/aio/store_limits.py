@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ducto_redis.aio.store_base import AsyncStoreBase
-from ducto_redis.core import explaining, limiting, paying
+from ducto_redis.core import explaining, limiting, low_balance, paying
 from ducto_redis.ids import new_id
 from ducto_redis.models import BillingMode
 from ducto_redis.money import Amount
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
-from ducto_redis.work_models import ExplainResult, LimitListResult, LimitResult, PayerResult
+from ducto_redis.work_models import ExplainResult, LimitListResult, LimitResult, LowBalanceResult, PayerResult
 
 
 class AsyncLimitOperations(AsyncStoreBase):
@@ -27,6 +27,18 @@ class AsyncLimitOperations(AsyncStoreBase):
             InvalidArgumentError: It is none of them.
         """
         return await self._run(paying.set_payer, user_id, payer, op_id=new_id())
+
+    async def set_low_balance(self, user_id: str, threshold: Amount | None) -> LowBalanceResult:
+        """Says at which balance an account is low: the charge that brings it there tells, once each time.
+
+        Args:
+            user_id: The account whose balance it is; opened when there is none.
+            threshold: Credits, >= 0, in place of the threshold before; None: nothing is told.
+
+        Returns:
+            The threshold. Charges tell ``credits.low_balance`` on results, to emitters and in the stream of events.
+        """
+        return await self._run(low_balance.set_low_balance, user_id, threshold, op_id=new_id())
 
     async def set_rate_limit(self, user_id: str, limit: RateLimit) -> LimitResult:
         """Registers a rate limit: it decides on every admission of the account and of those below it, beside the caps.

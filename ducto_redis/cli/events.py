@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ducto_redis.cli.opening import JsonOption, NamespaceOption, RedisOption, fail, manager_of, show
 from ducto_redis.errors import CreditError
-from ducto_redis.events import CAP_THRESHOLD, CreditEvent
+from ducto_redis.events import CAP_THRESHOLD, LOW_BALANCE, CreditEvent
 from ducto_redis.manager import CreditManager
 
 _EVERY_S = 1.0
@@ -34,6 +34,8 @@ def _pages(manager: CreditManager, *, follow: bool) -> Iterator[tuple[CreditEven
 
 
 def _text(event: CreditEvent) -> str:
+    if event.type == LOW_BALANCE:
+        return f"balance {event.data['balance']}, low at {event.data['threshold']}"
     if event.type != CAP_THRESHOLD:
         return f"{event.type}: {event.data}"
     data = event.data
@@ -46,7 +48,7 @@ def events(
     namespace: NamespaceOption = "ducto",
     as_json: JsonOption = False,
 ) -> None:
-    """Lists what crossed a threshold of a cap, oldest first; with --json an object per line.
+    """Lists what crossed a threshold of a cap or came to a low balance, oldest first; with --json an object per line.
 
     Examples:
       ducto-redis events --redis redis://localhost:6379/0

@@ -1,9 +1,9 @@
-"""Events of the thresholds that a charge crossed, out of the notes of its reply (``lua/lib/spend.lua``)."""
+"""Events of the thresholds and low balances that a charge reached, out of the notes of its reply."""
 
 from __future__ import annotations
 
 from ducto_redis import events
-from ducto_redis.core.packed import THRESHOLD, read_notes
+from ducto_redis.core.packed import BALANCE_KIND, THRESHOLD, Note, read_notes
 from ducto_redis.core.scale import Scale
 from ducto_redis.events import CreditEvent
 from ducto_redis.periods import NAME_OF
@@ -15,20 +15,26 @@ def crossing_events(scale: Scale, transaction: str, packed: bytes, now_ms: int) 
     Args:
         scale: The account that was charged.
         transaction: The charge.
-        packed: The notes of the reply. Of a threshold: the spend that reaches it, the spend now, the cap's limit.
+        packed: The notes of the reply. Of a threshold: the spend that reaches it, the spend now, the cap's limit; of a
+            low balance: the threshold, the balance now.
         now_ms: The server's time.
     """
-    told = []
-    for note in read_notes(packed):
-        if note.action >= THRESHOLD:
-            scope, percent = scale.account.scopes[note.level - 1], note.action - THRESHOLD
-            event = scale.event(
-                events.CAP_THRESHOLD, now_ms, percent=percent, threshold=scale.credits(note.limit),
-                limit=scale.credits(note.admitted), spent=scale.credits(note.spent), cap_type=NAME_OF[note.kind],
-                scope=scope, transaction_id=transaction,
-            )  # fmt: skip
-            told.append(event.model_copy(update={"id": crossing_id(transaction, scope, note.kind, percent)}))
-    return tuple(told)
+    return tuple(_event(scale, transaction, note, now_ms) for note in read_notes(packed) if note.action >= THRESHOLD)
+
+
+def _event(scale: Scale, transaction: str, note: Note, now_ms: int) -> CreditEvent:
+    scope, percent = scale.account.scopes[note.level - 1], note.action - THRESHOLD
+    threshold, reached = scale.credits(note.limit), scale.credits(note.spent)
+    if note.kind == BALANCE_KIND:
+        event = scale.event(
+            events.LOW_BALANCE, now_ms, balance=reached, threshold=threshold, scope=scope, transaction_id=transaction
+        )
+    else:
+        event = scale.event(
+            events.CAP_THRESHOLD, now_ms, percent=percent, threshold=threshold, limit=scale.credits(note.admitted),
+            spent=reached, cap_type=NAME_OF[note.kind], scope=scope, transaction_id=transaction,
+        )  # fmt: skip
+    return event.model_copy(update={"id": crossing_id(transaction, scope, note.kind, percent)})
 
 
 def crossing_id(transaction: str, scope: str, kind: int, percent: int) -> str:

@@ -18,6 +18,11 @@ from ducto_redis.periods import NAME_OF, moment
 from ducto_redis.work_models import EventPage
 
 MAX_EVENTS: Final = 10_000
+#: Types by their name in the stream, and the amounts that each tells.
+_KINDS: Final = {
+    "cap_threshold": (events.CAP_THRESHOLD, ("threshold", "limit", "spent")),
+    "low_balance": (events.LOW_BALANCE, ("threshold", "balance")),
+}
 #: The type of an entry that this release cannot read.
 UNREADABLE: Final = "unreadable"
 
@@ -64,15 +69,17 @@ def _event(space: Space, shard: int, at_ms: int, entry_id: str, fields: Any) -> 
 
 
 def _crossing(space: Space, shard: int, told: dict[str, str]) -> CreditEvent:
-    if told["type"] != "cap_threshold":
-        raise ValueError(told["type"])
+    kind_of_event, names = _KINDS[told["type"]]
     scope, kind, percent = unquote(told["account"]), int(told["kind"]), int(told["percent"])
     transaction = f"{shard}-{told['entry']}"
-    amounts = {name: to_credits(int(told[name]), space.known.precision) for name in ("threshold", "limit", "spent")}
+    data: dict[str, Any] = {name: to_credits(int(told[name]), space.known.precision) for name in names}
+    data |= {"scope": scope, "transaction_id": transaction}
+    if kind_of_event == events.CAP_THRESHOLD:
+        data |= {"percent": percent, "cap_type": NAME_OF[kind]}
     return CreditEvent(
-        type=events.CAP_THRESHOLD,
+        type=kind_of_event,
         timestamp=moment(int(told["at"])),
         user_id=scope,
-        data={"percent": percent, **amounts, "cap_type": NAME_OF[kind], "scope": scope, "transaction_id": transaction},
+        data=data,
         id=crossing_id(transaction, scope, kind, percent),
     )

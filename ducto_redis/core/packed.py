@@ -19,6 +19,8 @@ ACTIONS: Final = ("deny", "warn", "notify")
 NOTE_REFUSED, NOTE_FIRST, NOTE_OVER, NOTE_TIMED = 1, 2, 4, 8
 #: Actions from here on are thresholds of the cap before them: this and a percentage (``lua/lib/cap.lua``).
 THRESHOLD: Final = 128
+#: The kind of the item that tells a low balance: the position of the balance in a node.
+BALANCE_KIND: Final = 1
 #: The item that says that an account has timed caps (``lua/lib/timed.lua``).
 MARKER: Final = 3
 

@@ -21,9 +21,13 @@ for i = 1, #levels do
     for at = 1, #items, CAP_BYTES do
       local kind, action, left = struct.unpack(CAP_FORMAT, items, at)
       left = left - node[kind]
-      -- A threshold that is crossed already is quiet.
-      if left < quiet_bound and (left >= 0 or action < THRESHOLD) then
-        quiet_bound = left
+      if left < quiet_bound then
+        -- A threshold that is crossed already is quiet; a low balance is reached from above.
+        if action < THRESHOLD or (left >= 0 and kind ~= BALANCE) then
+          quiet_bound = left
+        elseif kind == BALANCE and left < 0 and -left - 1 < quiet_bound then
+          quiet_bound = -left - 1
+        end
       end
       if action == DENY and left < least then
         least = left

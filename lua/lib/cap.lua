@@ -15,4 +15,5 @@ local NOTE_TIMED = 8
 local CAPS_MAX = 32
 -- Behind a simple cap its thresholds, each an item of its kind: action THRESHOLD + percent, and as limit the last spend that
 -- does not reach it. They refuse nothing; the charge that crosses one says so (lib/spend), once.
+-- An item of kind BALANCE (lib/node) and action THRESHOLD tells when charges bring the payer's balance down to its limit.
 local THRESHOLD, THRESHOLDS_MAX = 128, 8

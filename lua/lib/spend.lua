@@ -1,6 +1,6 @@
 -- spend: a charge leaves the payer's balance and counts as spent at every level; notes the caps that spend now lies above.
 -- Reads payer, charged. Sets balance_change, notes, and crossed:
--- the thresholds that this charge reaches.
+-- the thresholds and low balances that this charge reaches.
 --- @include lib/node
 --- @include lib/cap
 --- @include lib/timed
@@ -33,7 +33,14 @@ if charged > 0 and charged > quiet_bound then
     -- The charge that crossed a cap says so.
     for at = 1, items and #items or 0, CAP_BYTES do
       local kind, action, limit = struct.unpack(CAP_FORMAT, items, at)
-      if node[kind] > limit and action >= THRESHOLD then
+      if kind == BALANCE then
+        if node == payer and node[BALANCE] <= limit and node[BALANCE] + charged > limit then
+          notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, NOTE_FIRST, limit, node[BALANCE], 0)
+          crossed = crossed or {}
+          crossed[#crossed + 1] = { path = levels[i], kind = kind, percent = 0, threshold = limit, limit = 0,
+            spent = node[BALANCE] }
+        end
+      elseif node[kind] > limit and action >= THRESHOLD then
         if node[kind] - charged <= limit then
           local cap_at = 1
           while not (string.byte(items, cap_at) == kind and string.byte(items, cap_at + 1) < THRESHOLD) do

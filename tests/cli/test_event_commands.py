@@ -18,7 +18,10 @@ def test_events_are_listed(run):
     """Account, per cent, cap and spend; in JSON one event per line."""
     crossed(run.store, "alice")
     assert "80 % of the daily cap of 10: 8 spent" in run("events").output
-    [line] = run("events", "--json").output.splitlines()
+    run.store.set_low_balance("alice", 91)
+    run.store.deduct("alice", 1)
+    assert "balance 91, low at 91" in run("events").output
+    line, _ = run("events", "--json").output.splitlines()
     told = json.loads(line)
     assert (told["type"], told["user_id"], told["data"]["spent"]) == ("credits.cap_threshold", "alice", "8")
 

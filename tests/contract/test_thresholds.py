@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from ducto_redis import SpendCap
-from ducto_redis.events import CAP_THRESHOLD
+from ducto_redis import InvalidAmountError, SpendCap
+from ducto_redis.events import CAP_THRESHOLD, LOW_BALANCE
 
 DAY_MS = 86_400_000
 
@@ -112,3 +112,56 @@ def test_nine_are_too_many():
     assert len(SpendCap(user_id="a", thresholds=range(1, 9)).thresholds) == 8
     with pytest.raises(ValidationError, match="at most 8"):
         SpendCap(user_id="a", thresholds=list(range(1, 10)))
+
+
+def low(result):
+    return [event.data["balance"] for event in result.events if event.type == LOW_BALANCE]
+
+
+def test_a_low_balance_is_told_once_until_a_top_up(api):
+    """By the charge that brings it to the threshold from above; a grant that lifts it above arms it again."""
+    store = api.store()
+    store.add_credits("a", 100)
+    assert store.set_low_balance("a", 20).threshold == 20
+    assert low(store.deduct("a", 79)) == []
+    assert low(store.deduct("a", 1)) == [20]
+    assert low(store.deduct("a", 10)) == []
+    store.add_credits("a", 11)
+    hold = store.reserve("a", 5)
+    assert low(hold) == []
+    done = store.settle("a", hold, 5)
+    [event] = [each for each in done.events if each.type == LOW_BALANCE]
+    assert [event.data[name] for name in ("balance", "threshold", "scope")] == [16, 20, "a"]
+    told = store.read_events().events
+    assert [each.data["balance"] for each in told] == [20, 16]
+    assert told[-1].id == event.id
+    assert told[-1].data == event.data
+
+
+def test_the_payer_is_low(api):
+    """Of an account that another pays for, the balance of the payer is told; its own is not touched."""
+    store = api.store()
+    store.add_credits("acme", 100)
+    store.add_credits("acme/alice", 100)
+    store.set_payer("acme/alice", "acme")
+    store.set_low_balance("acme", 50)
+    store.set_low_balance("acme/alice", 99)
+    done = store.deduct("acme/alice", 60)
+    [event] = [each for each in done.events if each.type == LOW_BALANCE]
+    assert (event.user_id, event.data["scope"], event.data["balance"]) == ("acme/alice", "acme", 40)
+
+
+def test_a_low_balance_is_replaced_and_removed(api):
+    """It is no cap: it is not listed as one, refuses nothing, and takes none of the 32 places."""
+    store = api.store()
+    store.add_credits("a", 100)
+    store.set_low_balance("a", 90)
+    store.set_low_balance("a", 10)
+    assert store.list_spend_caps("a").caps == ()
+    assert not store.check_spend_cap("a", amount=95).capped
+    assert low(store.deduct("a", 50)) == []
+    assert store.set_low_balance("a", None).threshold is None
+    assert store.set_low_balance("a", None).threshold is None
+    assert low(store.deduct("a", 50)) == []
+    with pytest.raises(InvalidAmountError):
+        store.set_low_balance("a", -1)
