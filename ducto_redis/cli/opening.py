@@ -47,8 +47,8 @@ def open_store(redis: str | None, namespace: str) -> RedisStore:
 
 
 def show(table: Table) -> None:
-    """Prints a table; into a pipe or a file without breaking its lines."""
-    console = Console()
+    """Prints a table; into a pipe or a file without breaking its lines. Brackets in a name are no markup."""
+    console = Console(markup=False)
     if not console.is_terminal:
         console.width = 240
     console.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
@@ -25,6 +26,9 @@ _KINDS: Final = {
 }
 #: The type of an entry that this release cannot read.
 UNREADABLE: Final = "unreadable"
+#: The last moment that is told: ids of entries that others wrote may lie behind it.
+_LAST_MS: Final = 253_402_300_799_000
+_STREAM_ID: Final = re.compile(r"[0-9]{1,19}(-[0-9]{1,19})?")
 
 
 def read_events(space: Space, after: Mapping[int, str] | None, limit: int) -> Flow[EventPage]:
@@ -36,12 +40,12 @@ def read_events(space: Space, after: Mapping[int, str] | None, limit: int) -> Fl
         limit: How many at most, 1 to 10,000.
 
     Raises:
-        InvalidArgumentError: The limit is out of range.
+        InvalidArgumentError: The limit is out of range, or ``after`` is not what a page said.
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_EVENTS:
         raise InvalidArgumentError(f"invalid_argument: limit must be 1 to {MAX_EVENTS}, not {limit!r:.80}")
     yield from ready(space)
-    read = dict(after or {})
+    read = _checked(after, space.known.shards)
     found: list[tuple[int, int, int, bytes, Any]] = []
     for shard in range(space.known.shards):
         start = f"({read[shard]}" if shard in read else "-"
@@ -57,15 +61,29 @@ def read_events(space: Space, after: Mapping[int, str] | None, limit: int) -> Fl
     return EventPage(events=tuple(told), after=read, more=len(found) > limit)
 
 
+def _checked(after: Mapping[int, str] | None, shards: int) -> dict[int, str]:
+    """Where to go on, by shard; one that is not understood must not mean "from the start"."""
+    read = dict(after or {})
+    for shard, last in read.items():
+        if isinstance(shard, bool) or not isinstance(shard, int) or not 0 <= shard < shards:
+            msg = f"invalid_argument: after has shard {shard!r:.80}; shards are whole numbers of 0 to {shards - 1}"
+            raise InvalidArgumentError(msg)
+        if not isinstance(last, str) or not _STREAM_ID.fullmatch(last):
+            msg = (
+                f"invalid_argument: after has {last!r:.80} for shard {shard}, not a stream id such as '1699999999999-0'"
+            )
+            raise InvalidArgumentError(msg)
+    return read
+
+
 def _event(space: Space, shard: int, at_ms: int, entry_id: str, fields: Any) -> CreditEvent:
     pairs = fields.items() if isinstance(fields, Mapping) else zip(fields[::2], fields[1::2], strict=True)
     told = {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in pairs}
     try:
         return _crossing(space, shard, told)
     except (KeyError, ValueError, OverflowError):  # of a newer release, or not ours: the reader goes on
-        return CreditEvent(
-            type=UNREADABLE, timestamp=moment(at_ms), user_id="", data=dict(told), id=f"{shard}-{entry_id}"
-        )
+        at = moment(min(at_ms, _LAST_MS))
+        return CreditEvent(type=UNREADABLE, timestamp=at, user_id="", data=dict(told), id=f"{shard}-{entry_id}")
 
 
 def _crossing(space: Space, shard: int, told: dict[str, str]) -> CreditEvent:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import redis
+from typer.testing import CliRunner
+
 from ducto_redis import SpendCap
 from ducto_redis.cli import events
+from ducto_redis.cli.app import app
 
 
 def crossed(store, user):
@@ -42,3 +46,36 @@ def test_following_goes_on_until_it_is_stopped(run, monkeypatch):
     lines = run("events", "--follow").output.splitlines()
     assert [line.split()[2] for line in lines] == ["alice", "bob"]
     assert looks == [1.0, 1.0, 1.0]
+
+
+def test_names_are_no_markup(run):
+    """Brackets in an account's name are shown as they are, here and in other tables."""
+    for user in ("[red]a", "b[/x]"):
+        crossed(run.store, user)
+        run.store.reserve(user, 1, model=user)
+    table = run("events").output
+    assert "[red]a" in table
+    assert "b[/x]" in table
+    assert "b[/x]" in run("holds", "b[/x]").output
+
+
+def test_strange_entries_are_listed(run, server):
+    """With their fields, as a row and as a line; nothing stops."""
+    crossed(run.store, "alice")
+    redis.Redis.from_url(server.url).xadd(run.store._space.keys.events_key(0), {"type": "[/new]", "x": "1"})
+    assert "unreadable: {'type': '[/new]', 'x': '1'}" in run("events").output
+    told = [json.loads(line) for line in run("events", "--json").output.splitlines()]
+    assert [event["type"] for event in told] == ["credits.cap_threshold", "unreadable"]
+
+
+def test_nothing_to_tell(run):
+    """An empty table, and in JSON no line."""
+    assert "Events of" in run("events").output
+    assert run("events", "--json").output == ""
+
+
+def test_a_namespace_that_is_not_there_is_an_error(server):
+    """Exit code 2 and a message, as of other commands."""
+    result = CliRunner().invoke(app, ["events", "--redis", server.url, "--namespace", "nobody"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "namespace_unknown" in result.stderr

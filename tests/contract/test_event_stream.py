@@ -9,6 +9,21 @@ import pytest
 from ducto_redis import InvalidArgumentError, SpendCap
 from ducto_redis.events import CAP_THRESHOLD
 
+#: An entry as scripts write it.
+ENTRY = {
+    "type": "cap_threshold", "entry": "1699999999999-0", "account": "acme/d%20e", "kind": "5", "percent": "80",
+    "threshold": "80000", "limit": "100000", "spent": "80001", "at": "1699999999999",
+}  # fmt: skip
+
+
+def added(api, *entries):
+    """A store whose shards' streams got entries by hand: shard, id and what differs from the example."""
+    store = api.store()
+    store.add_credits("somebody", 1)
+    for shard, entry_id, other in entries:
+        api.engine.xadd(store._space.keys.events_key(shard), ENTRY | other, id=entry_id)
+    return store
+
 
 def charged(api, *users):
     """Accounts that crossed 50 and 100 per cent, one after the other; and the events of their results."""
@@ -73,3 +88,57 @@ def test_a_limit_has_bounds(api, limit):
     """As every number of a caller."""
     with pytest.raises(InvalidArgumentError, match="1 to 10000"):
         api.store().read_events(limit=limit)
+
+
+def test_an_entry_is_read(api):
+    """Every field, in credits and names."""
+    [event] = added(api, (1, "7-1", {})).read_events().events
+    assert (event.type, event.user_id) == (CAP_THRESHOLD, "acme/d e")
+    assert event.id == "1-1699999999999-0:acme/d e:5:80"
+    assert event.timestamp == datetime(2023, 11, 14, 22, 13, 19, 999_000, tzinfo=UTC)
+    told = {name: str(value) for name, value in event.data.items()}
+    assert told == {
+        "threshold": "8", "limit": "10", "spent": "8.0001", "percent": "80", "cap_type": "monthly",
+        "scope": "acme/d e", "transaction_id": "1-1699999999999-0",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+def test_shards_are_merged_in_order_of_time(api, limit):
+    """Of the server: ids are compared as numbers, not as text; in pages of any size."""
+    ids = [(0, "9-0"), (1, "10-2"), (1, "10-10"), (0, "10-11"), (2, "200-0"), (0, "1000-0")]
+    by_shard = sorted(enumerate(ids), key=lambda each: each[1][0])
+    store = added(api, *[(shard, at, {"percent": str(number + 1)}) for number, (shard, at) in by_shard])
+    after, seen, more = {}, [], True
+    while more:
+        page = store.read_events(after, limit)
+        assert len(page.events) <= limit
+        after, more = page.after, page.more
+        seen += [event.data["percent"] for event in page.events]
+    assert seen == [1, 2, 3, 4, 5, 6]
+    assert after == {0: "1000-0", 1: "10-10", 2: "200-0"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"type": "x"}, {"kind": "99"}, {"percent": "many"}, {"spent": "0.5"}, {"at": "9" * 30}, {"at": "9" * 5000}],
+)
+def test_what_cannot_be_read_stops_no_reader(api, other):
+    """Wherever it stands, also behind the last year that there is: it is told with its fields, and what follows too."""
+    store = added(api, (0, "5-0", other), (0, "6-0", {}), (1, "99999999999999999-0", other))
+    page = store.read_events()
+    assert [event.type for event in page.events] == ["unreadable", CAP_THRESHOLD, "unreadable"]
+    assert page.events[0].data == ENTRY | other
+    assert [page.events[0].id, page.events[2].id] == ["0-5-0", "1-99999999999999999-0"]
+    assert page.events[2].timestamp.year == 9999
+    assert store.read_events(page.after).events == ()
+
+
+@pytest.mark.parametrize(
+    "after",
+    [{"0": "1-1"}, {-1: "1-1"}, {1_000_000: "1-1"}, {True: "1-1"}, {0: ""}, {0: "-"}, {0: "x"}, {0: b"1-1"}, {0: None}],
+)
+def test_going_on_from_nowhere_is_refused(api, after):
+    """A cursor that went through JSON has texts for shards: read as none, everything would be told again."""
+    with pytest.raises(InvalidArgumentError, match="after has"):
+        added(api, (0, "1-1", {})).read_events(after)
