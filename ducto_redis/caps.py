@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import (
@@ -22,7 +23,6 @@ from ducto_redis.money import Amount
 from ducto_redis.periods import LAST_ANCHOR, CapType, WeekStart, check_start, zone_of
 
 MAX_MODEL_BYTES = 128
-MAX_TYPE_BYTES = 64
 MAX_THRESHOLDS = 8
 
 
@@ -89,7 +89,8 @@ class SpendCap(BaseModel):
     @field_validator("thresholds", mode="before")
     @classmethod
     def _percentages(cls, thresholds: object) -> object:
-        found = tuple(thresholds) if isinstance(thresholds, Iterable) and not isinstance(thresholds, str) else (None,)
+        given = thresholds if isinstance(thresholds, Iterable) and not isinstance(thresholds, str) else (None,)
+        found = tuple(islice(given, 101))  # it may have no end
         if not all(type(each) is int and 1 <= each <= 100 for each in found):  # noqa: PLR2004 - per cent
             raise ValueError(
                 f"thresholds are whole percentages of 1 to 100, such as (50, 80, 100), not {thresholds!r:.80}"

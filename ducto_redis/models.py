@@ -9,13 +9,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ducto_redis.caps import MAX_MODEL_BYTES as MAX_MODEL_BYTES  # noqa: PLC0414 - part of this module for callers
-from ducto_redis.caps import MAX_TYPE_BYTES as MAX_TYPE_BYTES  # noqa: PLC0414 - part of this module for callers
 from ducto_redis.caps import Credits as Credits  # noqa: PLC0414 - part of this module for callers
 from ducto_redis.caps import SpendCap as SpendCap  # noqa: PLC0414 - part of this module for callers
 from ducto_redis.decisions import CapAction, CapNotice, Decision
 from ducto_redis.events import CreditEvent
 from ducto_redis.periods import CapType, WeekStart
 
+MAX_TYPE_BYTES = 64
 BillingMode = Literal["strict", "overdraft", "postpaid"]
 OverCap = Literal["clamp", "record"]
 LateSettlement = Literal["reject", "bill"]

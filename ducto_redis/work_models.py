@@ -129,7 +129,7 @@ class EventPage(BaseModel):
     Attributes:
         events: In order of time; ids are those of the same events on results.
         after: Where to go on: the last stream id that was read, by shard.
-        more: Whether the page was full: ask again at once.
+        more: Whether there may be more already: ask again at once. A page may hold less than was asked for.
     """
 
     events: tuple[CreditEvent, ...] = ()

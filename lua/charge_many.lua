@@ -1,6 +1,6 @@
 #!lua
 --[[ charge_many: deduct for several accounts of one shard, each decided by itself, in order.
-  KEYS   1 ledger, 2 config of the shard; then per item: state, holds, store 0, store 1 (lib/item_keys)
+  KEYS   1 ledger, 2 config, 3 events of the shard; then per item: state, holds, store 0, store 1 (lib/item_keys)
   ARGV   1 generation  8 raw bytes
          2 count       of items; then per item:
          +1 account, +2 path, +3 field 'd<op id>[/<path>]', +4 terms, +5 metadata as in deduct
@@ -14,7 +14,7 @@
 --- @replace lib/keys lib/item_keys
 --- @include lib/codes
 --- @include lib/clock
-local replies, waiting, key_at, arg_at = {}, {}, 2, 2
+local replies, waiting, key_at, arg_at = {}, {}, 3, 2
 for item = 1, tonumber(ARGV[2]) do
   --- @include lib/item_keys
   if waiting[STATE] then

@@ -1,6 +1,6 @@
 #!lua
 --[[ deduct: charges at once what reserve would admit, or refuses like it; no hold.
-  KEYS   the six of a root (lib/keys)
+  KEYS   the six of a root and its shard's events (lib/keys)
   ARGV   1-3 common (lib/keys)
          4 field       'd<op id>[/<path>]'
          5 terms       packed: amount (i7, >= 0), floor (i7), flags (B: 2 strict, 4 look into the previous store

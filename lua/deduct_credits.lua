@@ -1,6 +1,6 @@
 #!lua
 --[[ deduct_credits: charges exactly the asked amount against a hold, or refuses and frees the hold in the same step.
-  KEYS   the six of a root (lib/keys)
+  KEYS   the six of a root and its shard's events (lib/keys)
   ARGV   1-3 common (lib/keys)
          4 field       'h<hold id>[/<path>]'
          5 asked       units, >= 0

@@ -74,7 +74,7 @@ else
     local packed_label, notes_at = struct.unpack('<Bc0', terms, length_at)
     --- @inline lib/label_parts
     if label_tokens + tokens > MAX_UNITS then
-      code = INVALID_AMOUNT
+      code = INVALID_ARGUMENT
     else
       --- @inline lib/rates
       --- @inline lib/take_rates

@@ -5,7 +5,7 @@
          4 field       'c<op id>[/<path>]'
          5 kind        daily, monthly, total: position of the node's counter; hourly, weekly, yearly (lib/timed); balance: not a
                        cap, the limit is the low balance that is told
-         6 action      0 deny, 1 warn, 2 notify
+         6 action      0 deny, 1 warn, 2 notify; of a balance 128
          7 limit       units, >= 0
          8 scope       packed: length and text of zone ('' UTC) and of model ('' all), then start and end of the present
                        period in that zone and in UTC, as far as the client knows them; 0 where not; then thresholds,
@@ -30,19 +30,20 @@
 local kind, action, limit, deep = tonumber(ARGV[5]), tonumber(ARGV[6]), read_units(ARGV[7], 0), false
 local zone, model, start, stop, utc_start, utc_stop, percents_at = struct.unpack('<Bc0Bc0i6i6i6i6', ARGV[8])
 --- @include lib/load
+local has_percents = percents_at <= #ARGV[8]
+local is_balance = kind == BALANCE and action == THRESHOLD and not has_percents
+local is_cap = kind and kind >= DAILY and kind <= YEARLY and kind % 1 == 0 and (action == DENY or action == WARN or action == NOTIFY)
 if not limit then
   code = INVALID_AMOUNT
-elseif not (kind and (kind >= DAILY and kind <= YEARLY and kind % 1 == 0 or kind == BALANCE)) or (action ~= DENY and action ~= WARN and action ~= NOTIFY) then
+elseif not (is_balance or is_cap) or #ARGV[8] - percents_at >= THRESHOLDS_MAX
+  -- Other caps have no place for thresholds yet (lib/timed).
+  or ((is_balance or has_percents) and (kind > TOTAL or zone ~= '' or model ~= '')) then
   code = INVALID_ARGUMENT
 else
   local last = 0
-  if kind == BALANCE and (zone ~= '' or model ~= '' or percents_at <= #ARGV[8]) then
-    code = INVALID_ARGUMENT
-  end
   for at = percents_at, #ARGV[8] do
-    -- Other caps have no place for them yet (lib/timed).
     local percent = string.byte(ARGV[8], at)
-    if percent <= last or percent > 100 or at - percents_at >= THRESHOLDS_MAX or kind > TOTAL or zone ~= '' or model ~= '' then
+    if percent <= last or percent > 100 then
       code = INVALID_ARGUMENT
     end
     last = percent
@@ -63,13 +64,13 @@ if not record then
   end
   local is_simple = kind <= TOTAL and zone == '' and model == '' and not found_timed
   local has_marker = string.byte(kept_caps) == MARKER
-  if kind ~= BALANCE and kept_count + #kept_items >= CAPS_MAX then
+  if not is_balance and kept_count + #kept_items >= CAPS_MAX then
     return { TOO_MANY_CAPS, now_ms, FRESH }
   end
-  if not is_simple and percents_at <= #ARGV[8] then
+  if not is_simple and has_percents then
     return { INVALID_ARGUMENT, now_ms, FRESH }
   end
-  local item = struct.pack(CAP_FORMAT, kind, kind == BALANCE and THRESHOLD or action, limit)
+  local item = struct.pack(CAP_FORMAT, kind, action, limit)
   if is_simple then
     for at = percents_at, #ARGV[8] do
       -- ceil(limit x percent / 100) - 1, exact: the product could leave the exact range.

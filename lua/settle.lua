@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 --[[ settle: charges the actual cost against a hold; caps and balance may clamp the charge, never refuse it.
-  KEYS   the six of a root (lib/keys)
+  KEYS   the six of a root and its shard's events (lib/keys)
   ARGV   1-3 common (lib/keys)
          4 field       'h<hold id>[/<path>]'
          5 terms       packed: asked (i7), the actual cost, >= 0; 0 charges nothing and ends the hold. Then nothing or:

@@ -63,9 +63,7 @@ FAULTS = (
     Fault("a direct charge is not gated", "lib/charge", "--- @include lib/gate", ""),
     Fault("an extension is not gated", "extend", "--- @include lib/gate", ""),
     Fault("an extension forgets its tokens", "extend", "pack('<i7', label_tokens + tokens)", "pack('<i7', 0)"),
-    Fault(
-        "a crossing is told again", "lib/spend", "        if node[kind] - charged <= limit then", "        if true then"
-    ),
+    Fault("a crossing is told again", "lib/spend", "> limit and node[kind] - charged <= limit then", "> limit then"),
     Fault("a charge up to a threshold is quiet", "lib/bounds", "(left >= 0 and kind ~= BALANCE)", "false"),
     Fault("a low balance is met a unit late", "lib/bounds", "quiet_bound = -left - 1", "quiet_bound = -left"),
     Fault("a low balance above the payer is told", "lib/spend", "node == payer and ", ""),

@@ -40,7 +40,7 @@ class Ledger:
         """All streams of events: account, period, per cent, threshold, limit and spend in units; sorted."""
         found = []
         for shard in range(self.space.known.shards):
-            for _, fields in self.client.xrange(f"{self.space.keys.namespace}:{{{shard}}}:events"):
+            for _, fields in self.client.xrange(self.space.keys.events_key(shard)):
                 told = {name.decode(): value.decode() for name, value in fields.items()}
                 reached = "balance" if told["type"] == "low_balance" else "spent"
                 numbers = [int(told[name]) for name in ("percent", "threshold", "limit", reached)]

@@ -22,7 +22,8 @@ GENERATION: Final = b"\x00gener\xff\n"  # any bytes
 ADMIT, STRICT, DEEP = 1, 2, 4
 PURCHASE, ADJUSTMENT = 1, 2
 FRESH, REPEATED, REUSED = 0, 1, 2
-DAILY, MONTHLY = 4, 5
+BALANCE, DAILY, MONTHLY = 1, 4, 5
+THRESHOLD = 128
 DENY, WARN, NOTIFY = 0, 1, 2
 
 
@@ -132,8 +133,9 @@ class Engine:
         self.client = client
         self.scripts = scripts
         self.name = root
-        self.keys = KeyMaker(namespace, 1).account(root).keys
-        self.state_key, self.holds_key, self.store_0, self.store_1, self.ledger_key, self.config_key = self.keys
+        self.keys = KeyMaker(namespace, 1).account(root).charging_keys
+        self.state_key, self.holds_key, self.store_0, self.store_1, *shard_keys = self.keys
+        self.ledger_key, self.config_key, self.events_key = shard_keys
         self.now = NOW
         self.forged = False  # state was written past the scripts, so it does not follow from the ledger
         self.setup("create", GENERATION, 4, 1, "ready")
@@ -180,10 +182,10 @@ class Engine:
 
     def set_cap(
         self, op_id: str, limit: Any, kind: Any = DAILY, action: Any = DENY, path: str = "", *, zone: str = "",
-        model: str = "", bounds: tuple[int, int, int, int] = (0, 0, 0, 0),
+        model: str = "", bounds: tuple[int, int, int, int] = (0, 0, 0, 0), percents: bytes = b"",
     ) -> CapSet:  # fmt: skip
         scope = b"".join(bytes([len(each)]) + each.encode() for each in (zone, model))
-        scope += b"".join(records.pack_number(each, 6) for each in bounds)
+        scope += b"".join(records.pack_number(each, 6) for each in bounds) + percents
         field = field_of("c", op_id, path)
         return shaped(CapSet, self.run("set_spend_cap", path, field, kind, action, limit, scope))
 
@@ -232,6 +234,10 @@ class Engine:
         """The ledger without its first entry, which opens it."""
         return [records.read_entry(fields[b"e"]) for _, fields in self.client.xrange(self.ledger_key)][1:]
 
+    def crossings(self) -> list[tuple[bytes, bytes]]:
+        """What the stream of events tells: type and per cent."""
+        return [(told[b"type"], told[b"percent"]) for _, told in self.client.xrange(self.events_key)]
+
     def kinds(self) -> list[int]:
         return [entry.kind for entry in self.entries()]
 
@@ -239,7 +245,7 @@ class Engine:
         return self.client.xrevrange(self.ledger_key, count=1)[0][0]
 
     def snapshot(self) -> dict[bytes, Any]:
-        """Everything stored under the root's keys, its shard's config and ledger."""
+        """Everything stored under the root's keys, its shard's config, ledger and events."""
         readers = {
             b"hash": self.client.hgetall,
             b"zset": lambda key: self.client.zrange(key, 0, -1, withscores=True),

@@ -84,11 +84,13 @@ def _detail(kind: int, at: Cursor) -> dict[str, Any]:  # noqa: C901, PLR0911 - o
     if kind == RELEASE:
         return {"code": at.byte()}
     if kind == CAP_SET:
-        cap = {"kind": at.byte(), "action": at.byte(), "limit": at.number()}
+        cap: dict[str, Any] = {"kind": at.byte(), "action": at.byte(), "limit": at.number()}
         if cap["kind"] >= TIMED:
             cap |= {"spent": at.number(), "held": at.number()}
             cap |= {"start_ms": at.number(6), "end_ms": at.number(6), "since_ms": at.number(6)}
             cap |= {"zone": at.text(1), "model": at.text(1)}
+        elif not at.done():
+            cap |= {"thresholds": caps_in(at.rest())}
         return cap
     if kind in (LIMIT_SET, LIMIT_REMOVE):
         return {"packed": at.rest()}

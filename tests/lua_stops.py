@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lua_kit import DAY, MONTHLY, PURCHASE, STRICT, Engine
+from lua_kit import BALANCE, DAY, MONTHLY, PURCHASE, STRICT, THRESHOLD, Engine
 from lua_records import Entry
 
 _COUNTER: Final = """local commands, calls, stop_at = redis, 0, tonumber(ARGV[#ARGV - 1])
@@ -81,6 +81,7 @@ class Situation:
     turn: bool = False  # the stores are due for rotation
     turned: bool = False  # they were rotated, so what stands was recorded in the previous one
     fresh: bool = False  # nothing stands yet
+    told: bool = False  # thresholds and low balances are set, at every level
 
     def prepare(self, engine: Engine) -> None:
         if self.fresh:
@@ -90,6 +91,10 @@ class Situation:
         engine.set_cap("c", 500, path="search/alice")
         engine.set_cap("d", 900)
         engine.set_cap("e", 900, MONTHLY)
+        if self.told:
+            for path in ("", "search/alice"):
+                engine.set_cap("m", 900, MONTHLY, path=path, percents=bytes([5, 99]))
+                engine.set_cap("l", 965, BALANCE, THRESHOLD, path)
         ttl = 7 * DAY
         for hold, path in (("h", ""), ("h", "search/alice"), ("s", ""), ("x", "")):
             engine.reserve(hold, 50, path, ttl=1_000 if hold == "x" else ttl)
@@ -127,6 +132,9 @@ _CALLS: Final[dict[str, Callable[[Engine], Any]]] = {
     "last cap removed": lambda engine: engine.remove_cap("op", path="search/alice"),
 }
 
+#: Calls that bring spend and balance to what is told, where that is set.
+CROSSING: Final = ("settle", "settle below, clamped", "deduct", "deduct below")
+
 #: Name -> situation: every way to write, alone, with expired holds to free, and when the stores turn as well.
 SITUATIONS: Final[dict[str, Situation]] = {
     "first grant": Situation(lambda engine: engine.grant("op", 10, PURCHASE), fresh=True),
@@ -136,6 +144,8 @@ SITUATIONS: Final[dict[str, Situation]] = {
     **{f"{name}, holds due": Situation(call, due=True) for name, call in _CALLS.items()},
     **{f"{name}, holds due, stores turn": Situation(call, due=True, turn=True) for name, call in _CALLS.items()},
     **{f"{name}, stores turned, holds due": Situation(call, due=True, turned=True) for name, call in _CALLS.items()},
+    **{f"{name}, crossed": Situation(_CALLS[name], told=True) for name in CROSSING},
+    **{f"{name}, crossed, holds due": Situation(_CALLS[name], told=True, due=True) for name in CROSSING},
     "release due": Situation(lambda engine: engine.release("due"), due=True),
     "read, holds due": Situation(lambda engine: engine.read(), due=True),
     "read, holds due, stores turn": Situation(lambda engine: engine.read(), due=True, turn=True),

@@ -64,16 +64,16 @@ class MoneyRules:
                     model=model, zone=known.zone, week_start=known.week_start, anchor_day=known.anchor_day,
                     thresholds=told_at if known.own is None else ())  # fmt: skip
 
-    @rule(account=accounts, below=st.one_of(st.none(), st.integers(0, 40), st.integers(0, 40)),
-          beside=st.sampled_from([None, -1, 0, 0, 1]))  # fmt: skip
-    def low(self, account, below, beside):
-        """A little below the balance, or none; and a charge that comes to it, or a unit beside."""
+    @rule(account=accounts, holder=accounts, below=st.one_of(st.none(), st.just(0), st.integers(0, 40)),
+          beside=st.sampled_from([None, -1, 0, 0, 1, 1]))  # fmt: skip
+    def low(self, account, holder, below, beside):
+        """A little below the balance, or none; then a charge that comes to it, or a unit beside, here or below."""
         threshold = None if below is None else max(0, min(MAX, self.model.balance(account) - below))
         self.do("set_low", account=account, threshold=threshold)
         if below is not None and beside is not None:
-            self.do(
-                "charge", account=account, amount=max(0, below + beside), key=f"d{self.steps}", mode="postpaid", floor=0
-            )
+            holder = holder if account in levels_of(holder) else account
+            self.do("charge", account=holder, amount=max(0, below + beside), key=f"d{self.steps}", mode="postpaid",
+                    floor=0)  # fmt: skip
 
     @rule(account=accounts, level=st.integers(0, 5))
     def payer(self, account, level):

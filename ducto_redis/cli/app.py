@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from ducto_redis import CreditError, __version__
 from ducto_redis.cli.accounts import balance, holds, top_up
@@ -75,7 +76,7 @@ def demo(
         with open_store(redis, namespace) as store:
             as_told = tell(store, console, "a Redis server" if redis else "the embedded engine")
     except CreditError as error:
-        console.print(f"[red]{type(error).__name__}[/red]: {error}", soft_wrap=True)
+        console.print(f"[red]{type(error).__name__}[/red]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
     if not as_told:
         raise typer.Exit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -44,6 +45,7 @@ def verify(redis: RedisOption = None, namespace: NamespaceOption = "ducto", as_j
         console.print(table)
         for each in result.differences[:_SHOWN]:
             console.print(
-                f"[red]{each.root}[/red] {each.what}: stored {each.stored}, ledger {each.folded}", soft_wrap=True
+                f"[red]{escape(each.root)}[/red] {each.what}: " + escape(f"stored {each.stored}, ledger {each.folded}"),
+                soft_wrap=True,
             )
     raise typer.Exit(1 if result.differences else 0)

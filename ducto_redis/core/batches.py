@@ -33,9 +33,8 @@ class ManyReply(Generic[R]):
 
 
 def _joined(space: Space, script: str, calls: list[Call[R]]) -> Call[list[R | None]]:
-    """One call for items of one shard; their operations share generation, ledger and config."""
-    ledger, config = calls[0].keys[-2:]
-    keys = [ledger, config]
+    """One call for items of one shard; their operations share generation, ledger, config and events."""
+    keys = [*space.keys.account(calls[0].user_id).charging_keys[4:]]
     args: list[Any] = [space.known.generation, len(calls)]
     for call in calls:
         keys += call.keys[:4]

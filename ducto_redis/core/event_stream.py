@@ -46,19 +46,24 @@ def read_events(space: Space, after: Mapping[int, str] | None, limit: int) -> Fl
         raise InvalidArgumentError(f"invalid_argument: limit must be 1 to {MAX_EVENTS}, not {limit!r:.80}")
     yield from ready(space)
     read = _checked(after, space.known.shards)
+    # A part of each stream; told is what lies before the end of every part that has more behind it.
+    part = limit // space.known.shards + 1
     found: list[tuple[int, int, int, bytes, Any]] = []
+    ends = []
     for shard in range(space.known.shards):
         start = f"({read[shard]}" if shard in read else "-"
-        [page] = yield Ask((("XRANGE", space.keys.events_key(shard), start, "+", "COUNT", limit),))
+        [page] = yield Ask((("XRANGE", space.keys.events_key(shard), start, "+", "COUNT", part),))
         for entry_id, fields in page:
             at_ms, _, number = entry_id.decode().partition("-")
             found.append((int(at_ms), int(number), shard, entry_id, fields))
-    found.sort(key=lambda each: each[:3])
+        if len(page) == part:
+            ends.append(found[-1][:3])
+    found = sorted((each for each in found if not ends or each[:3] <= min(ends)), key=lambda each: each[:3])
     told = []
     for at_ms, _, shard, entry_id, fields in found[:limit]:
         read[shard] = entry_id.decode()
         told.append(_event(space, shard, at_ms, read[shard], fields))
-    return EventPage(events=tuple(told), after=read, more=len(found) > limit)
+    return EventPage(events=tuple(told), after=read, more=bool(ends) or len(found) > limit)
 
 
 def _checked(after: Mapping[int, str] | None, shards: int) -> dict[int, str]:

@@ -106,7 +106,7 @@ class HitReply:
     def __call__(self, reply: Reply) -> RateDecision:
         """Makes the decision of the reply."""
         code, (_, now_ms, notes) = code_of(reply), reply
-        scale = Scale(0, Account(self.limited_id, (self.limited_id,), 0, b"", b"", ()))
+        scale = Scale(0, Account(self.limited_id, (self.limited_id,), 0, b"", b"", (), ()))
         taken = self.taking and not code
         told = read_limit_notes(split_notes(notes)[1])
         return made(

@@ -41,6 +41,7 @@ class Account(NamedTuple):
         name: The account, encoded: the root, or root/path.
         path: The encoded rest of the path; "" for a root.
         keys: The six keys of the root, in the order of ``lua/lib/keys.lua``.
+        charging_keys: And the shard's stream of events, for scripts that charge.
     """
 
     user_id: str
@@ -49,6 +50,7 @@ class Account(NamedTuple):
     name: bytes
     path: bytes
     keys: tuple[bytes, ...]
+    charging_keys: tuple[bytes, ...]
 
 
 def _checked(text: object, what: str, bytes_max: int) -> str:
@@ -121,7 +123,7 @@ class KeyMaker:
         return f"{tag}ledger".encode(), f"{tag}config".encode()
 
     def events_key(self, shard: int) -> bytes:
-        """The stream of events of a shard; scripts name it after the ledger (``lua/lib/tell_crossed.lua``)."""
+        """The stream of events of a shard."""
         return f"{self.namespace}:{{{shard}}}:events".encode()
 
     def holds_pattern(self) -> str:
@@ -169,9 +171,10 @@ class KeyMaker:
     def _root(self, user_id: str, root: str, scopes: tuple[str, ...], path: bytes) -> Account:
         name = root.encode()
         shard = crc_hqx(name, 0) % self.shards
-        tag, ledger, config = self._shard_parts(shard)
+        tag, ledger, config, events = self._shard_parts(shard)
         keys = (tag + b"s:" + name, tag + b"x:" + name, tag + b"0:" + name, tag + b"1:" + name, ledger, config)
-        return Account(user_id, scopes, shard, name + b"/" + path if path else name, path, keys)
+        full_name = name + b"/" + path if path else name
+        return Account(user_id, scopes, shard, full_name, path, keys, (*keys, events))
 
-    def _parts_of(self, shard: int) -> tuple[bytes, bytes, bytes]:
-        return (f"{self.namespace}:{{{shard}}}:".encode(), *self.shard_keys(shard))
+    def _parts_of(self, shard: int) -> tuple[bytes, bytes, bytes, bytes]:
+        return (f"{self.namespace}:{{{shard}}}:".encode(), *self.shard_keys(shard), self.events_key(shard))

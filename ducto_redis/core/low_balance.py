@@ -9,7 +9,7 @@ from ducto_redis.codes import Code
 from ducto_redis.core.arguments import common, scale_of
 from ducto_redis.core.codec import code_of, message_of
 from ducto_redis.core.keys import op_field
-from ducto_redis.core.packed import BALANCE_KIND
+from ducto_redis.core.packed import BALANCE_KIND, THRESHOLD
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Call, Reply
@@ -45,6 +45,6 @@ def set_low_balance(space: Space, user_id: str, threshold: Amount | None, *, op_
         args: tuple[bytes | str | int, ...] = (*common(space, account), field, BALANCE_KIND, b"")
         return Call("remove_spend_cap", account.keys, args, LowBalanceReply(scale, None), user_id, op_id)
     units = to_units(threshold, scale.precision)
-    args = (*common(space, account), field, BALANCE_KIND, 0, units, _NO_SCOPE)
+    args = (*common(space, account), field, BALANCE_KIND, THRESHOLD, units, _NO_SCOPE)
     reply = LowBalanceReply(scale, scale.credits(units))
     return Call("set_spend_cap", account.keys, args, reply, user_id, op_id)

@@ -162,7 +162,7 @@ def deduct(
     detail = b"" if metadata is None else metadata_json(metadata)
     args = (generation, account.name, account.path, op_field("d", op_id, account), terms, detail)
     parse = DeductionReply(Scale(precision, account), "", False)
-    return Call("deduct", account.keys, args, DryReply(parse) if dry_run else parse, user_id, op_id)
+    return Call("deduct", account.charging_keys, args, DryReply(parse) if dry_run else parse, user_id, op_id)
 
 
 def _settle_options(
@@ -214,7 +214,7 @@ def settle(
     )  # fmt: skip
     args = (*common(space, account), field, packed(units) + options, metadata_json(metadata))
     parse = SettleReply(scale, hold_id, next_id, (isinstance(hold, HoldResult) and hold.billing_mode) or "strict")
-    return Call("settle", account.keys, args, parse, user_id, hold_id)
+    return Call("settle", account.charging_keys, args, parse, user_id, hold_id)
 
 
 @answers(DeductionResult)
@@ -228,7 +228,7 @@ def deduct_credits(
     units = to_units(amount, scale.precision, lift=True)
     args = (*common(space, account), op_field("h", hold_id, account), units, metadata_json(metadata))
     parse = DeductionReply(scale, hold_id, message_as_error=True)
-    return Call("deduct_credits", account.keys, args, parse, user_id, hold_id)
+    return Call("deduct_credits", account.charging_keys, args, parse, user_id, hold_id)
 
 
 @answers(ReleaseResult)

@@ -33,6 +33,10 @@ if dirty or freed then
     error('ducto: balances do not add up')
   end
 
+  if crossed then
+    -- Stops before the first write where there is no stream to tell it in.
+    redis.call('XLEN', EVENTS)
+  end
   if freed then
     for i = 1, #freed.entries do
       redis.call('XADD', LEDGER, '*', 'e', freed.entries[i])

@@ -1,8 +1,9 @@
 -- rates (inline): asks every rate and concurrency limit of every level, and prepares what they become once the whole is
 -- admitted; it writes nothing. Where an account has none, it is not run.
 -- Reads limits, limited, label_operation, label_model, requests (1; 0 for what continues an admission: it is no request,
--- and limits that count tokens look at it only when it has some), amount, tokens, opens (1 when a hold is made, 2 when it takes the place of one).
--- Sets rate_code (OK, or of what refused), rate_notes, rated (path -> packed limits) and, of the limit it looks at, rate_used and packed_limit.
+-- and limits that count tokens look at it only when it has some), amount, tokens, opens (1 when a hold is made, 2 when it
+-- takes the place of one). Sets rate_code (OK, or of what refused), rate_notes, rated (path -> packed limits) and, of the
+-- limit it looks at, rate_used and packed_limit.
 --- @include lib/codes
 --- @include lib/limit
 --- @include lib/load

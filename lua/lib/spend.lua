@@ -30,32 +30,30 @@ end
 if charged > 0 and charged > quiet_bound then
   for i = 1, #levels do
     local node, items = nodes[levels[i]], caps[levels[i]]
-    -- The charge that crossed a cap says so.
+    -- The charge that crossed a cap, or reached a threshold, says so. A threshold stands behind its cap.
+    local cap_limit = 0
     for at = 1, items and #items or 0, CAP_BYTES do
       local kind, action, limit = struct.unpack(CAP_FORMAT, items, at)
-      if kind == BALANCE then
-        if node == payer and node[BALANCE] <= limit and node[BALANCE] + charged > limit then
-          notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, NOTE_FIRST, limit, node[BALANCE], 0)
-          crossed = crossed or {}
-          crossed[#crossed + 1] = { path = levels[i], kind = kind, percent = 0, threshold = limit, limit = 0,
-            spent = node[BALANCE] }
-        end
-      elseif node[kind] > limit and action >= THRESHOLD then
-        if node[kind] - charged <= limit then
-          local cap_at = 1
-          while not (string.byte(items, cap_at) == kind and string.byte(items, cap_at + 1) < THRESHOLD) do
-            cap_at = cap_at + CAP_BYTES
+      if action >= THRESHOLD then
+        local threshold, of_limit = nil, 0
+        if kind == BALANCE then
+          if node == payer and node[BALANCE] <= limit and node[BALANCE] + charged > limit then
+            threshold = limit
           end
-          local _, _, cap_limit = struct.unpack(CAP_FORMAT, items, cap_at)
-          notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, NOTE_FIRST, limit + 1, node[kind], cap_limit)
+        elseif node[kind] > limit and node[kind] - charged <= limit then
+          threshold, of_limit = limit + 1, cap_limit
+        end
+        if threshold then
+          notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, NOTE_FIRST, threshold, node[kind], of_limit)
           crossed = crossed or {}
-          crossed[#crossed + 1] = { path = levels[i], kind = kind, percent = action - THRESHOLD, threshold = limit + 1,
-            limit = cap_limit, spent = node[kind] }
+          crossed[#crossed + 1] = { path = levels[i], kind = kind, percent = action - THRESHOLD, threshold = threshold,
+            limit = of_limit, reached = node[kind] }
         end
       elseif node[kind] > limit then
         local flags = (node[kind] - charged <= limit and NOTE_FIRST or 0) + (action == DENY and NOTE_OVER or 0)
         notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, flags, limit, node[kind], node[ADMITTED])
       end
+      cap_limit = action < THRESHOLD and limit or cap_limit
     end
   end
   if timed then

@@ -51,11 +51,11 @@ def test_it_tells_what_results_told(api):
 def test_reading_goes_on_where_it_ended(api):
     """In pages of any size nothing is left out and nothing is told twice; then only what is new."""
     store, told = charged(api, "a", "b", "c")
-    after, seen = {}, []
-    while len(seen) < 6:
+    after, seen, more = {}, [], True
+    while more:
         page = store.read_events(after, limit=2)
-        assert len(page.events) == 2
-        after = page.after
+        assert 0 < len(page.events) <= 2 or not page.more
+        after, more = page.after, page.more
         seen += page.events
     assert sorted(event.id for event in seen) == sorted(event.id for event in told)
     assert store.read_events(after).events == ()

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import fakeredis
 import pytest
-from lua_kit import Engine
+from lua_kit import NOW, Engine
+from lua_limits import Account
 from servers import RedisProcess
 
 from ducto_redis.core.scripts import INJECTED_CLOCK, PORTABLE_STRUCT, ScriptSet
@@ -38,3 +39,10 @@ def engine(request: pytest.FixtureRequest, namespace: str) -> Iterator[Engine]:
 def real(server: RedisProcess, namespace: str) -> Iterator[Engine]:
     """A fresh root on the real server, for what the embedded engine does not have."""
     yield from _checked(Engine(server.client, ScriptSet(INJECTED_CLOCK), namespace))
+
+
+@pytest.fixture
+def account(engine: Engine) -> Account:
+    """An account with credits and, as yet, no limits."""
+    engine.now = NOW  # a full hour
+    return Account(engine)

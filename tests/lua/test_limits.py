@@ -1,101 +1,24 @@
-"""set_limit.lua, remove_limit.lua, and what lib/rates and lib/correct_rates do where holds are admitted and ended."""
+"""set_limit.lua, remove_limit.lua, and what lib/rates does where holds are admitted and charges made."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pytest
-from lua_kit import ADMIT, DEEP, NOW, SECOND, STRICT, Engine, field_of
+from lua_kit import SECOND
+from lua_limits import (
+    CONCURRENCY,
+    CONCURRENT,
+    FIXED,
+    GCRA,
+    MINUTE,
+    OK,
+    RATE_LIMITED,
+    SLIDING,
+    Account,
+    limit_of,
+    told,
+)
 
 from ducto_redis.codes import Code
-
-GCRA, FIXED, SLIDING, CONCURRENT = 10, 11, 12, 13
-REQUESTS, AMOUNT, TOKENS = 0, 1, 2
-MINUTE = 60 * SECOND
-OK, RATE_LIMITED, CONCURRENCY = Code.OK, Code.RATE_LIMITED, Code.CONCURRENCY_LIMIT
-
-
-def number(value: int, size: int) -> bytes:
-    return value.to_bytes(size, "little", signed=True)
-
-
-def label_of(operation: str = "chat", model: str = "", tokens: int = 0) -> bytes:
-    texts = bytes([len(operation)]) + operation.encode() + bytes([len(model)]) + model.encode() + b"\0"
-    return texts + (number(tokens, 7) if tokens else b"")
-
-
-def limit_of(kind=GCRA, limit=2, period=SECOND, *, counts=REQUESTS, burst=0, operation="", model="") -> bytes:
-    scope = bool(operation or model)
-    head = bytes([kind, counts + 16 * scope + 32 * bool(burst)]) + number(limit, 7) + number(period, 5)
-    texts = bytes([len(operation)]) + operation.encode() + bytes([len(model)]) + model.encode()
-    return (
-        head + bytes(5 + 6 + 7) + (bytes(7) if kind == SLIDING else b"") + (number(burst, 7) if burst else b"")
-        + (texts if scope else b"")
-    )  # fmt: skip
-
-
-class Told(NamedTuple):
-    level: int
-    refused: int
-    cost: int
-    used: int
-
-
-def told(notes: bytes) -> list[Told]:
-    """What a reply says of limits, of those without burst and scope."""
-    at, found = notes.index(b"\0") + 1, []
-    while at < len(notes):
-        level, refused = notes[at : at + 2]
-        cost, item = int.from_bytes(notes[at + 2 : at + 9], "little"), notes[at + 9 :]
-        found.append(Told(level, refused, cost, int.from_bytes(item[25:32], "little")))
-        at += 9 + 32 + (7 if item[0] == SLIDING else 0)
-    return found
-
-
-class Account:
-    """An account with credits, on an engine."""
-
-    def __init__(self, engine: Engine, path: str = "") -> None:
-        self.engine, self.path, self.count = engine, path, 0
-        engine.grant("seed" + path, 10_000, path=path)
-
-    def limit(self, *args, path=None, **options) -> int:
-        return self.set(limit_of(*args, **options), path)
-
-    def set(self, packed: bytes, path: str | None = None) -> int:
-        self.count += 1
-        path = self.path if path is None else path
-        return self.engine.run("set_limit", path, field_of("c", f"l{self.count}{path}", path), packed)[0]
-
-    def remove(self, packed: bytes) -> list:
-        self.count += 1
-        return self.engine.run("remove_limit", self.path, field_of("c", f"l{self.count}", self.path), packed)
-
-    def reserve(self, amount=1, hold=None, **label):
-        self.count += 1
-        return self.engine.reserve(
-            hold or f"h{self.count}", amount, self.path, label=label_of(**label), flags=ADMIT | STRICT | DEEP
-        )
-
-    def charge(self, amount=1, **label) -> int:
-        self.count += 1
-        packed = label_of(**label)
-        terms = number(amount, 7) + number(0, 7) + bytes([STRICT, len(packed)]) + packed
-        field = field_of("d", f"d{self.count}", self.path)
-        return self.engine.run("deduct", self.path, field, terms, b"")[0]
-
-    def wait(self, ms: int) -> None:
-        self.engine.now += ms
-
-    def fits(self, most: int = 99) -> int:
-        """How many charges pass in a row."""
-        return next(at for at in range(most) if self.charge() != OK)
-
-
-@pytest.fixture
-def account(engine) -> Account:
-    engine.now = NOW  # a full hour
-    return Account(engine)
 
 
 def test_gcra_admits_its_burst_then_one_per_interval(account):
@@ -242,105 +165,6 @@ def test_scopes_look_at_their_own(account):
     assert account.charge(model="other") == OK
     account.remove(limit_of(GCRA, 1, model="m"))
     assert [account.charge(model="m") for _ in range(3)] == [OK, OK, RATE_LIMITED]
-
-
-def test_tokens_are_corrected_at_settle(account):
-    """100 tokens a minute, all estimated; 30 were used: 70 are there again. Without a word the estimate stands."""
-    account.limit(FIXED, 100, MINUTE, counts=TOKENS)
-    account.reserve(hold="a", tokens=100)
-    assert account.charge(tokens=1) == RATE_LIMITED
-    assert account.charge() == OK
-    account.engine.settle("a", 1, options=bytes([4, 0]) + bytes(7 + 6 + 2) + number(30, 7))
-    assert account.reserve(hold="b", tokens=71).code == RATE_LIMITED
-    assert account.reserve(hold="b", tokens=70).code == OK
-    account.engine.settle("b", 1)
-    assert account.charge(tokens=1) == RATE_LIMITED
-
-
-def test_amounts_are_corrected_by_what_was_asked(account):
-    """An estimate of 10, 4 asked in the end, then 14 of 10: the limit knows what was used, beyond itself too."""
-    account.limit(SLIDING, 20, MINUTE, counts=AMOUNT)
-    account.reserve(10, hold="a")
-    account.engine.settle("a", 4)
-    assert account.reserve(16, hold="b").code == OK
-    account.engine.settle("b", 26)
-    seen = account.reserve(1)
-    assert (seen.code, told(seen.notes)) == (RATE_LIMITED, [(1, 1, 1, 30)])
-
-
-def test_a_release_gives_back_what_has_not_drained(account):
-    """GCRA, 60 a minute: of 60 estimated 20 have drained in 20 s, 40 are given back - all is free, no more."""
-    account.limit(GCRA, 60, MINUTE, counts=AMOUNT)
-    account.reserve(60, hold="a")
-    account.wait(20 * SECOND)
-    assert account.reserve(20, hold="b").code == OK
-    account.engine.release("a")
-    assert account.reserve(41, hold="c").code == RATE_LIMITED
-    assert account.reserve(40, hold="c").code == OK
-
-
-def test_a_window_that_is_over_takes_nothing_back(account):
-    """A hold of the minute before gives its estimate back to nobody; in the sliding one to that minute."""
-    account.limit(FIXED, 10, MINUTE, counts=AMOUNT)
-    account.limit(SLIDING, 20, MINUTE, counts=TOKENS)
-    account.reserve(10, hold="a", tokens=20)
-    account.wait(MINUTE)
-    assert account.charge(6) == OK
-    account.engine.release("a")
-    assert account.charge(5) == RATE_LIMITED
-    assert account.charge(4, tokens=20) == OK
-
-
-def test_a_limit_set_after_the_admission_is_not_corrected(account):
-    """It never counted the hold, so the hold's end gives it nothing - though another limit did count it."""
-    account.limit(FIXED, 100, MINUTE, counts=REQUESTS)
-    account.reserve(10, hold="a")
-    account.limit(FIXED, 10, MINUTE, counts=AMOUNT)
-    assert account.charge(10) == OK
-    account.engine.release("a")
-    assert account.charge(1) == RATE_LIMITED
-
-
-def test_an_extension_and_a_successor_are_no_requests(account):
-    """They take their amounts only; the successor takes its predecessor's place."""
-    account.limit(FIXED, 1, MINUTE)
-    account.limit(FIXED, 10, MINUTE, counts=AMOUNT)
-    account.limit(CONCURRENT, 1, 0)
-    account.reserve(4, hold="a")
-    extend = ("extend", "", "ha", "ee", 3, 0, 0)
-    assert account.engine.run(*extend)[0] == OK
-    assert account.engine.run("extend", "", "ha", "ef", 4, 0, 0)[0] == RATE_LIMITED
-    options = bytes([2, 0]) + number(5, 7) + number(600_000, 6) + (4).to_bytes(2, "little") + b"ha:1"
-    reply = account.engine.run("settle", "", "ha", number(5, 7) + options, b"")
-    assert (reply[0], reply[9]) == (OK, OK)
-    assert account.reserve(0).code == CONCURRENCY
-
-
-def test_an_extension_adds_to_the_estimate_of_tokens(account):
-    """It is gated by what is left, sent again it takes nothing, and settling corrects the sum."""
-    account.limit(FIXED, 20, MINUTE, counts=TOKENS)
-    account.reserve(1, hold="a", tokens=5)
-    extend = ("extend", "", "ha", "ee", 1, 0)
-    assert account.engine.run(*extend, 10)[0] == OK
-    assert account.engine.run(*extend, 10)[::2][:2] == [OK, 1]
-    assert account.engine.run(*extend, 9)[2] == 2
-    assert account.engine.run("extend", "", "ha", "ef", 1, 0, 6)[0] == RATE_LIMITED
-    assert account.engine.entries()[-1].detail["tokens"] == 10
-    assert account.charge(0, tokens=6) == RATE_LIMITED
-    tokens = bytes([4, 0]) + number(0, 7) + number(600_000, 6) + bytes(2) + number(7, 7)
-    assert account.engine.run("settle", "", "ha", number(2, 7) + tokens, b"")[0] == OK
-    assert account.charge(0, tokens=13) == OK
-    assert account.charge(0, tokens=1) == RATE_LIMITED
-
-
-def test_a_hold_without_tokens_may_be_extended_by_some(account):
-    """Its label gets them; the hold is still found by the same request, and its release gives them back."""
-    account.limit(FIXED, 20, MINUTE, counts=TOKENS)
-    account.reserve(1, hold="a")
-    assert account.engine.run("extend", "", "ha", "ee", 0, 0, 20)[0] == OK
-    assert account.charge(0, tokens=1) == RATE_LIMITED
-    account.engine.release("a")
-    assert account.charge(0, tokens=20) == OK
 
 
 def test_setting_again_keeps_what_was_used(account):

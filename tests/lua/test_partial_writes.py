@@ -12,13 +12,13 @@ import pytest
 import redis
 from lua_kit import GENERATION, NOW, Engine
 from lua_records import OPENED
-from lua_stops import SITUATIONS, Stopped, assert_entry_before_money, picture
+from lua_stops import CROSSING, SITUATIONS, Stopped, assert_entry_before_money, picture
 from redis.exceptions import ResponseError
 
 from ducto_redis.core.scripts import INJECTED_CLOCK, ScriptSet
 
 WRITES = ("xadd", "hset", "zadd", "zrem", "unlink")
-KEYS = ("state_key", "holds_key", "store_0", "store_1", "ledger_key", "config_key")
+KEYS = ("state_key", "holds_key", "store_0", "store_1", "ledger_key", "config_key", "events_key")
 numbers = itertools.count(1)
 wholes = {}
 
@@ -70,7 +70,7 @@ def test_stopped_at_every_command(real, record_property):
 @pytest.mark.parametrize("kind", ["string", "list"])
 @pytest.mark.parametrize("key", KEYS)
 def test_keys_of_a_wrong_type(real, key, kind, record_property):
-    """Something else under any of the six keys: the script fails or does not need it; money has its entry."""
+    """Something else under any of the keys: the script fails or does not need it; money has its entry."""
     failed = 0
     for name, situation in SITUATIONS.items():
         full, _ = undisturbed(real, name)
@@ -84,8 +84,8 @@ def test_keys_of_a_wrong_type(real, key, kind, record_property):
             assert "WRONGTYPE" in str(error)  # noqa: PT017 - any other error would stop it elsewhere
             failed += 1
         assert_entry_before_money(before, picture(broken), full, (name, key))
-    # The second store is there after a rotation; a root that exists needs no config.
-    assert failed >= {"store_1": 16, "config_key": 3}.get(key, 40)
+    # Few calls tell an event. The second store is there after a rotation; a root that exists needs no config.
+    assert failed >= {"store_1": 16, "config_key": 3, "events_key": 8}.get(key, 40)
     told = f"{key} a {kind}: {failed} of {len(SITUATIONS)} calls fail, no credits without their entry"
     record_property("figure", told)
 
@@ -156,6 +156,43 @@ def test_a_call_that_failed_is_executed_once_when_it_is_sent_again(real, limited
             elif not after.index.items() >= done.index.items():
                 twice.append(f"{name}: a hold that never expires")
     assert twice == []
+
+
+@pytest.mark.parametrize("name", CROSSING)
+def test_what_is_crossed_is_told_at_least_once(real, name):
+    """Stopped anywhere, no spend is counted whose crossings are not in the stream: told before, told again."""
+    name = f"{name}, crossed"
+    whole = fresh(real, name)
+    SITUATIONS[name].call(whole)
+    full = whole.crossings()
+    assert {kind for kind, _ in full} == {b"cap_threshold", b"low_balance"}
+    told_early = 0
+    for stop_at in itertools.count(1):
+        stopped = fresh(real, name)
+        before = picture(stopped).counters()
+        stopped.stop_at = stop_at
+        try:
+            SITUATIONS[name].call(stopped)
+        except ResponseError:
+            assert picture(stopped).counters() == before or stopped.crossings() == full
+            told_early += picture(stopped).counters() == before and stopped.crossings() == full
+        else:
+            break
+    assert told_early >= 1, "behind the events comes the state"
+
+
+@pytest.mark.parametrize("name", CROSSING)
+def test_events_that_cannot_be_told_stop_a_charge_before_its_entry(real, name):
+    """Something else under the stream's key: read before anything is written, so the call can be sent again."""
+    name = f"{name}, crossed"
+    broken = fresh(real, name)
+    broken.client.set(broken.events_key, "text")
+    with broken.unchanged(), pytest.raises(ResponseError, match="WRONGTYPE"):
+        SITUATIONS[name].call(broken)
+    broken.client.delete(broken.events_key)
+    SITUATIONS[name].call(broken)
+    broken.assert_sound()
+    assert broken.crossings()
 
 
 def test_setup_opens_the_ledger_before_the_config(real):

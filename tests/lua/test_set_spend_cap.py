@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import pytest
 from lua_cases import HOSTILE, UNUSABLE
-from lua_kit import DAILY, DAY, DENY, FRESH, MAX, MONTHLY, NOTIFY, NOW, REPEATED, SECOND, WARN, CapSet
+from lua_kit import (
+    BALANCE,
+    DAILY,
+    DAY,
+    DENY,
+    FRESH,
+    MAX,
+    MONTHLY,
+    NOTIFY,
+    NOW,
+    REPEATED,
+    SECOND,
+    THRESHOLD,
+    WARN,
+    CapSet,
+)
 from lua_records import CAP_SET, DONE, EXPIRE
 
 from ducto_redis.codes import Code
@@ -93,6 +108,41 @@ def test_unknown_kinds_and_actions_are_refused(engine):
             assert engine.set_cap("op", 5, kind=text) == CapSet(Code.INVALID_ARGUMENT, NOW, FRESH), text
         for text in ("", "3", "-1", "0.5", "nan", "inf", "deny", "256"):
             assert engine.set_cap("op", 5, action=text) == CapSet(Code.INVALID_ARGUMENT, NOW, FRESH), text
+
+
+def test_thresholds_and_low_balances_have_bounds(engine):
+    """1 to 100 per cent, growing, at most 8, of plain kinds; a low balance takes no zone, model or per cent."""
+    with engine.unchanged():
+        for percents in (b"\0", bytes([101]), bytes([50, 50]), bytes([80, 50]), bytes(range(1, 10))):
+            assert engine.set_cap("op", 5, percents=percents).code == Code.INVALID_ARGUMENT, percents
+        for other in ({"kind": 7}, {"zone": "Europe/Berlin"}, {"model": "m"}):
+            assert engine.set_cap("op", 5, **other, percents=b"\x32").code == Code.INVALID_ARGUMENT, other
+        for other in ({"zone": "Europe/Berlin"}, {"model": "m"}, {"percents": b"\x32"}):
+            assert engine.set_cap("op", 5, BALANCE, THRESHOLD, **other).code == Code.INVALID_ARGUMENT, other
+        assert engine.set_cap("op", 5, DAILY, THRESHOLD).code == Code.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3, 99, 100, 101, 2**53 - 1, 2**53 - 100])
+def test_a_threshold_is_exact(engine, limit):
+    """The last spend below ceil(limit x per cent / 100), also where the product leaves the exact range."""
+    percents = (1, 33, 50, 99, 100)
+    engine.set_cap("op", limit, percents=bytes(percents))
+    assert [cap.limit for cap in engine.caps()[1:]] == [-(-limit * percent // 100) - 1 for percent in percents]
+    assert [cap.action for cap in engine.caps()[1:]] == [THRESHOLD + percent for percent in percents]
+
+
+def test_thresholds_take_no_place_of_caps(engine):
+    """A low balance and thresholds are not counted among the 32; the 33rd cap is refused with them there."""
+    engine.set_cap("low", 5, BALANCE, THRESHOLD)
+    for at, kind in enumerate((DAILY, MONTHLY, 6)):
+        engine.set_cap(f"c{at}", 5, kind, percents=bytes([1, 2, 3]))
+    start = (NOW // 3_600_000) * 3_600_000
+    bounds = (start, start + 3_600_000, start, start + 3_600_000)
+    for at in range(29):
+        assert engine.set_cap(f"m{at}", 5, 7, model=f"m{at}", bounds=bounds).code == Code.OK
+    assert engine.set_cap("more", 5, 7, model="more", bounds=bounds).code == Code.TOO_MANY_CAPS
+    assert engine.set_cap("again", 6, MONTHLY, percents=bytes([4])).code == Code.OK
+    assert engine.set_cap("low again", 6, BALANCE, THRESHOLD).code == Code.OK
 
 
 @pytest.mark.parametrize(("kind", "action"), [("0x4", "0x0"), (" 4", "0 "), ("4e0", "-0"), ("4.0", "+0")])

@@ -48,7 +48,7 @@ VARIANTS = {
     "injected clock": ScriptSet(INJECTED_CLOCK),
     "embedded": ScriptSet({**PORTABLE_STRUCT, **INJECTED_CLOCK}, shebang=False),
 }
-READS = {"HGET", "HMGET", "ZRANGE", "TIME"}
+READS = {"HGET", "HMGET", "XLEN", "ZRANGE", "TIME"}
 WRITES = {"XADD", "HSET", "ZADD", "ZREM", "UNLINK", "XTRIM"}
 #: Scripts on a shard, not on a root; and those on many roots, whose names for keys are lib/item_keys'.
 ON_SHARDS = {"setup", "trim_ledger"}
@@ -236,7 +236,7 @@ def test_the_arguments_of_a_script_are_told(name):
         per_item = max(int(number) for number in re.findall(r"\+(\d+) ", arguments))
         assert (last, last + per_item) == (2, len(CALLS[name].args))
         assert max(int(number) for number in re.findall(r"\barg_at \+ (\d+)\]", SOURCES[name])) == per_item
-        assert len(CALLS[name].keys) == 6
+        assert len(CALLS[name].keys) == 7
         return
     assert last == min(len(CALLS[name].args), 6 if name == "resolve" else 99)
     if name != "resolve":  # it takes its fields in a loop
@@ -246,7 +246,10 @@ def test_the_arguments_of_a_script_are_told(name):
     elif name in ON_SHARDS:
         assert len(CALLS[name].keys) == len(set(re.findall(r"KEYS\[(\d)\]", SOURCES[name]))) == 2
     else:
-        assert len(CALLS[name].keys) == len(set(re.findall(r"KEYS\[(\d)\]", SOURCES["lib/keys"]))) == 6
+        assert len(set(re.findall(r"KEYS\[(\d)\]", SOURCES["lib/keys"]))) == 7
+        charges = "lib/spend" in reached(name)
+        assert len(CALLS[name].keys) == (7 if charges else 6)
+        assert ("and its shard's events" in head(name)) == charges
 
 
 def test_every_file_is_used_and_told():
