@@ -77,9 +77,7 @@ FAULTS = (
     Fault("a successor is not gated", "lib/succeed", "--- @inline lib/gate", ""),
     Fault("a successor forgets its floor", "lib/succeed", "used_model = own_model", "used_model, floor = own_model, 0"),
     Fault("every successor counts as admitted", "lib/succeed", "hold_flags % 2 == IS_ADMITTED", "true"),
-    Fault(
-        "a refused successor is decided anew", "lib/succeed", "elseif hold_state == SETTLED then", "elseif false then"
-    ),
+    Fault("a refused successor is told as made", "lib/succeed", "{ LEASE_NOT_FOUND, REPEATED", "{ OK, REPEATED"),
     Fault("a late settlement has its own part", "settle", "own_amount, own_admitted = 0, 0", "own_amount = own_amount"),
     Fault("late settlements are refused all the same", "settle", "bills_late and hold_state", "false and hold_state"),
     Fault("the model at settle is ignored", "settle", "charge_model or used_model", "used_model"),
