@@ -72,6 +72,17 @@ class LimitRules:
             self._charge("settle", at, 0, tokens=used)
         self._reserve(account, 0, mode=mode, tokens=1)
 
+    @rule(account=limited_accounts, used=st.integers(0, 10), half=st.integers(10, 20))
+    def drain(self, account, used, half):
+        """A hold whose estimate has drained in part is settled for less, while another's use stands; one more asks."""
+        self._limit((account, "gcra", "tokens", 2 * half, 60_000, None, {"model": "", "operation": ""}))
+        made, at = self._reserve(account, 0, mode=("postpaid", 0), tokens=half)
+        if made:
+            self.move(20_000)
+            self._reserve(account, 0, mode=("postpaid", 0), tokens=half)
+            self._charge("settle", at, 0, tokens=used)
+        self._reserve(account, 0, mode=("postpaid", 0), tokens=1)
+
     @rule(account=limited_accounts, holder=accounts, most=st.integers(0, 2), ttl=st.sampled_from([1_000, 600_000]),
           then=st.sampled_from(["settle", "release", "deduct", "succeed", "expire", "resolve"]))  # fmt: skip
     def crowd(self, account, holder, most, ttl, then):
