@@ -5,6 +5,7 @@ from ducto_redis.aio.manager import AsyncCreditManager
 from ducto_redis.aio.store import AsyncRedisStore
 from ducto_redis.codes import Code
 from ducto_redis.decisions import CapNotice, Decision, LimitNotice, RateDecision
+from ducto_redis.defaults import DefaultCap, DefaultSet, DefaultsResult, PlanResult
 from ducto_redis.drivers.retrying import RetryPolicy
 from ducto_redis.errors import (
     AccountUnknownError,
@@ -103,6 +104,9 @@ __all__ = [
     "CreditMetadata",
     "Decision",
     "DeductionResult",
+    "DefaultCap",
+    "DefaultSet",
+    "DefaultsResult",
     "Difference",
     "EventPage",
     "ExplainResult",
@@ -129,6 +133,7 @@ __all__ = [
     "OutcomeUnknown",
     "PayerResult",
     "PlanDefinition",
+    "PlanResult",
     "PrecisionMismatch",
     "PricingConfigData",
     "RateDecision",

@@ -38,6 +38,21 @@ def _exact(amount: object) -> object:
 Credits = Annotated[Decimal, BeforeValidator(_exact), Field(allow_inf_nan=False)]
 
 
+def check_thresholds(thresholds: object) -> tuple[int, ...]:
+    """Percentages in their order, each once.
+
+    Raises:
+        ValueError: They are none, or too many.
+    """
+    given = thresholds if isinstance(thresholds, Iterable) and not isinstance(thresholds, str) else (None,)
+    found = tuple(islice(given, 101))  # it may have no end
+    if not all(type(each) is int and 1 <= each <= 100 for each in found):  # noqa: PLR2004 - per cent
+        raise ValueError(f"thresholds are whole percentages of 1 to 100, such as (50, 80, 100), not {thresholds!r:.80}")
+    if len(set(found)) > MAX_THRESHOLDS:
+        raise ValueError(f"a cap has at most {MAX_THRESHOLDS} thresholds")
+    return tuple(sorted(set(found)))
+
+
 class SpendCap(BaseModel):
     """A limit on what an account may spend in a calendar period (SPEC 3).
 
@@ -89,15 +104,7 @@ class SpendCap(BaseModel):
     @field_validator("thresholds", mode="before")
     @classmethod
     def _percentages(cls, thresholds: object) -> object:
-        given = thresholds if isinstance(thresholds, Iterable) and not isinstance(thresholds, str) else (None,)
-        found = tuple(islice(given, 101))  # it may have no end
-        if not all(type(each) is int and 1 <= each <= 100 for each in found):  # noqa: PLR2004 - per cent
-            raise ValueError(
-                f"thresholds are whole percentages of 1 to 100, such as (50, 80, 100), not {thresholds!r:.80}"
-            )
-        if len(set(found)) > MAX_THRESHOLDS:
-            raise ValueError(f"a cap has at most {MAX_THRESHOLDS} thresholds")
-        return tuple(sorted(set(found)))
+        return check_thresholds(thresholds)
 
     @model_validator(mode="after")
     def _has_thresholds(self) -> SpendCap:

@@ -40,6 +40,7 @@ class CapNotice(BaseModel):
         reset_after: Of a cap that refused: seconds until its period ends; None for "total".
         refused: Whether it refused the amount.
         thresholds: Percentages of the limit whose crossing is told, as ``list_spend_caps`` lists them.
+        default: Whether it is a default of the namespace, as ``list_spend_caps`` lists them.
         retry_after: Of a cap that refused: likewise, when the amount fits the next period; else None.
     """
 
@@ -59,6 +60,7 @@ class CapNotice(BaseModel):
     over_cap: bool = False
     refused: bool = False
     thresholds: tuple[int, ...] = ()
+    default: bool = False
     reset_after: float | None = None
     retry_after: float | None = None
 
@@ -85,6 +87,7 @@ class LimitNotice(BaseModel):
         reset_after: Seconds until it is as if unused; None where nobody knows (open holds).
         retry_after: Seconds until the same request can pass if nobody else asks; 0 when it can now, None when never.
         refused: Whether it refused the request.
+        default: Whether it is a default of the namespace (``set_defaults``).
     """
 
     scope: str
@@ -100,6 +103,7 @@ class LimitNotice(BaseModel):
     reset_after: float | None
     retry_after: float | None
     refused: bool = False
+    default: bool = False
 
     @property
     def left(self) -> Fraction:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ducto_redis.defaults import DefaultCap, DefaultsResult, PlanResult
 from ducto_redis.manager_base import ManagerBase
 from ducto_redis.models import BillingMode
 from ducto_redis.money import Amount
@@ -15,6 +18,29 @@ class ManagedLimits(ManagerBase):
     def set_payer(self, user_id: str, payer: str) -> PayerResult:
         """Says whose credits an account spends. See ``RedisStore.set_payer``."""
         return self._done(self.store.set_payer(user_id, payer))
+
+    def set_defaults(
+        self,
+        caps: Sequence[DefaultCap] = (),
+        limits: Sequence[RateLimit | ConcurrencyLimit] = (),
+        *,
+        plan: str | None = None,
+        level: int | None = None,
+    ) -> DefaultsResult:
+        """Says which caps and limits hold for accounts without their own. See ``RedisStore.set_defaults``."""
+        return self.store.set_defaults(caps, limits, plan=plan, level=level)
+
+    def remove_defaults(self, *, plan: str | None = None, level: int | None = None) -> DefaultsResult:
+        """Removes what was set for a plan, a level or all. See ``RedisStore.remove_defaults``."""
+        return self.store.remove_defaults(plan=plan, level=level)
+
+    def list_defaults(self) -> DefaultsResult:
+        """The defaults of the namespace. See ``RedisStore.list_defaults``."""
+        return self.store.list_defaults()
+
+    def set_plan(self, user_id: str, plan: str | None) -> PlanResult:
+        """Puts an account on a plan. See ``RedisStore.set_plan``."""
+        return self._done(self.store.set_plan(user_id, plan))
 
     def set_low_balance(self, user_id: str, threshold: Amount | None) -> LowBalanceResult:
         """Says at which balance an account is low. See ``RedisStore.set_low_balance``."""

@@ -49,9 +49,13 @@ class BalanceResult(Result):
 
 
 class AvailableResult(Result):
-    """The balance, what open holds reserve of it, and what is left - of ``payer``, whose credits the account spends."""
+    """The balance, what open holds reserve of it, and what is left - of ``payer``, whose credits the account spends.
+
+    ``plan``: that of the account (``set_plan``), or None.
+    """
 
     payer: str = ""
+    plan: str | None = None
     balance: Decimal = Decimal(0)
     reserved: Decimal = Decimal(0)
     available: Decimal = Decimal(0)

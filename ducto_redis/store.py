@@ -299,7 +299,7 @@ class RedisStore(WorkOperations):
         return self._run(operations.remove_spend_cap, user_id, cap_type, model, op_id=new_id())
 
     def list_spend_caps(self, user_id: str) -> CapListResult:
-        """The account's own caps with their present spend, in the order of their registration."""
+        """The caps of the account with their present spend: its own as they were registered, then defaults."""
         return self._run(operations.list_spend_caps, user_id)
 
     def check_spend_cap(self, user_id: str, model: str | None = None, amount: Amount | None = None) -> CapCheckResult:

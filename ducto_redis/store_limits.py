@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ducto_redis.core import explaining, limiting, low_balance, paying
+from collections.abc import Sequence
+
+from ducto_redis.core import explaining, limiting, low_balance, paying, planning
+from ducto_redis.defaults import DefaultCap, DefaultsResult, PlanResult
 from ducto_redis.ids import new_id
 from ducto_redis.models import BillingMode
 from ducto_redis.money import Amount
@@ -27,6 +30,59 @@ class LimitOperations(StoreBase):
             InvalidArgumentError: It is none of them.
         """
         return self._run(paying.set_payer, user_id, payer, op_id=new_id())
+
+    def set_defaults(
+        self,
+        caps: Sequence[DefaultCap] = (),
+        limits: Sequence[RateLimit | ConcurrencyLimit] = (),
+        *,
+        plan: str | None = None,
+        level: int | None = None,
+    ) -> DefaultsResult:
+        """Says which caps and limits hold for accounts that have none of the same period or identity; at once, for all.
+
+        Nothing is written per account: scripts read the definitions where they decide. Each account counts by itself.
+
+        Args:
+            caps: At most one per period, such as ``DefaultCap(limit=5_000)``.
+            limits: Such as ``RateLimit("60/minute")`` and ``ConcurrencyLimit(4)``.
+            plan: For accounts on this plan, 1 to 64 bytes (``set_plan``); None: for all.
+            level: For accounts at this depth of their path, 1 (roots) to 6; None: for all.
+
+        Returns:
+            Every set. What was set before for the same plan and level is replaced. A plan's wins over a level's, each
+            for one level over the same for all.
+
+        Raises:
+            InvalidArgumentError: A cap or limit is none, there are too many, or nothing else is as it must be.
+            InvalidAmountError: A limit is out of range.
+        """
+        return self._driver.run_flow(planning.set_defaults(self._space, caps, limits, plan, level))
+
+    def remove_defaults(self, *, plan: str | None = None, level: int | None = None) -> DefaultsResult:
+        """Removes what was set for a plan, a level or all; ``removed``: there was something.
+
+        Accounts on a plan of which nothing is left have the defaults of those without a plan.
+        """
+        return self._driver.run_flow(planning.remove_defaults(self._space, plan, level))
+
+    def list_defaults(self) -> DefaultsResult:
+        """The defaults of the namespace: every set, in the order in which they were set."""
+        return self._driver.run_flow(planning.list_defaults(self._space))
+
+    def set_plan(self, user_id: str, plan: str | None) -> PlanResult:
+        """Puts an account on a plan: the defaults of that name hold for it, from its next call on.
+
+        What was spent and used stays. Accounts below it are on plans of their own, or on none.
+
+        Args:
+            user_id: The account; opened when there is none.
+            plan: One that ``set_defaults`` knows; None: no plan.
+
+        Raises:
+            InvalidArgumentError: Nothing is set for the plan.
+        """
+        return self._run(planning.set_plan, user_id, plan, op_id=new_id())
 
     def set_low_balance(self, user_id: str, threshold: Amount | None) -> LowBalanceResult:
         """Says at which balance an account is low: the charge that brings it there tells, once each time.
@@ -59,7 +115,7 @@ class LimitOperations(StoreBase):
         return self._run(limiting.remove_limit, user_id, limit, op_id=new_id())
 
     def list_rate_limits(self, user_id: str) -> LimitListResult:
-        """The account's own rate limits as they are now, in the order of their registration."""
+        """The rate limits of the account as they are now: its own in the order of their registration, then defaults."""
         return self._run(limiting.list_limits, user_id, concurrency=False)
 
     def set_concurrency_limit(self, user_id: str, limit: ConcurrencyLimit) -> LimitResult:
@@ -80,7 +136,7 @@ class LimitOperations(StoreBase):
         return self._run(limiting.remove_limit, user_id, limit, op_id=new_id())
 
     def list_concurrency_limits(self, user_id: str) -> LimitListResult:
-        """The account's own concurrency limits, in the order of their registration."""
+        """The concurrency limits of the account: its own in the order of their registration, then a default."""
         return self._run(limiting.list_limits, user_id, concurrency=True)
 
     def explain(

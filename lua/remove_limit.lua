@@ -14,6 +14,7 @@
 --- @include lib/root
 --- @include lib/record
 --- @include lib/ledger
+--- @include lib/limit
 local given, deep = ARGV[5], false
 --- @include lib/load
 if code ~= OK then
@@ -25,7 +26,16 @@ end
 --- @include lib/find
 if not record and found_limit then
   limited = limited or {}
-  limited[PATH] = kept_limits
+  limited[PATH] = kept_limits .. default_limits
+  if own_limit_bytes and own_limit_bytes[PATH] then
+    -- A default that it stood in place of goes on with what was used.
+    own_limit_bytes[PATH] = #kept_limits
+    limited[PATH] = limited[PATH] .. string.sub(found_limit, 1, 1) .. string.char(string.byte(found_limit, 2) + IS_DEFAULT)
+      .. string.sub(found_limit, 3)
+    if kept_limits == '' then
+      extra_field, extra_value = 'l' .. PATH, ''
+    end
+  end
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, LIMIT_REMOVE, GENERATION, root[SEQUENCE], now_ms, 0,
     nodes[PATH][BALANCE], #ACCOUNT, ACCOUNT, #reference, reference) .. given

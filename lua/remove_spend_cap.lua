@@ -27,9 +27,9 @@ end
 --- @include lib/without_cap
 --- @include lib/kept_timed
 if model ~= '' then
-  kept_caps = caps[PATH] or ''
+  kept_caps = present_caps
 end
-if not record and caps[PATH] and (found_timed or kept_caps ~= caps[PATH]) then
+if not record and (found_timed or kept_caps ~= present_caps) then
   if found_timed then
     timed[PATH] = kept_items
     if #kept_items == 0 then

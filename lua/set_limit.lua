@@ -42,9 +42,10 @@ if not record then
   root[SEQUENCE] = root[SEQUENCE] + 1
   local head, tail = string.sub(given, 1, LIMIT_HEAD_BYTES - 5), string.sub(given, LIMIT_BYTES + 1)
   local state = struct.pack('<i5i6i7', root[SEQUENCE], 0, 0)
-  if found_limit and string.byte(found_limit) == given_kind then
+  local replaced = found_limit or found_default
+  if replaced and string.byte(replaced) == given_kind then
     -- Until now the old rate counted.
-    local items, at = found_limit, 1
+    local items, at = replaced, 1
     --- @inline lib/limit_state
     state = struct.pack('<i5i6i7', since, last_ms, rate_used)
     if given_kind == SLIDING then
@@ -64,7 +65,10 @@ if not record then
   end
   given = head .. state .. tail
   limited = limited or {}
-  limited[PATH] = kept_limits .. given
+  limited[PATH] = kept_limits .. given .. default_limits
+  if own_limit_bytes and own_limit_bytes[PATH] then
+    own_limit_bytes[PATH] = #kept_limits + #given
+  end
   entry = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, LIMIT_SET, GENERATION, root[SEQUENCE], now_ms, given_limit,
     nodes[PATH][BALANCE], #ACCOUNT, ACCOUNT, #reference, reference) .. given
   record_head = struct.pack('<B', DONE)

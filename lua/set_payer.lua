@@ -24,10 +24,12 @@ if code ~= OK then
 end
 --- @include lib/queue
 --- @include lib/expire
+--- @include lib/own_plan
 --- @include lib/find
 if not record then
   --- @include lib/opening
-  extra_field, extra_value = 'p' .. PATH, level < #levels and string.char(level) or ''
+  local has_other = level < #levels
+  extra_field, extra_value = 'p' .. PATH, (has_other or own_plan ~= '') and string.char(has_other and level or 0) .. own_plan or ''
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, PAYER_SET, GENERATION, root[SEQUENCE], now_ms, 0,
     nodes[PATH][BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, level)

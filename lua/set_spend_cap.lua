@@ -59,8 +59,8 @@ if not record then
   --- @include lib/opening
   --- @include lib/without_cap
   --- @include lib/kept_timed
-  if model ~= '' and kept_caps ~= (caps[PATH] or '') then
-    kept_caps, kept_count = caps[PATH], kept_count + 1
+  if model ~= '' and kept_caps ~= present_caps then
+    kept_caps, kept_count = present_caps, kept_count + 1
   end
   local is_simple = kind <= TOTAL and zone == '' and model == '' and not found_timed
   local has_marker = string.byte(kept_caps) == MARKER
@@ -82,7 +82,7 @@ if not record then
     kept_caps = kept_caps .. item
   else
     local begun_ms, spent = now_ms, 0
-    if kind <= TOTAL and kept_caps ~= (caps[PATH] or '') then
+    if kind <= TOTAL and kept_caps ~= present_caps then
       -- A simple cap that gets a zone: it goes on from the node's counter, and the zone counts from the next period on.
       start, stop, begun_ms, spent = utc_start, utc_stop, utc_start, nodes[PATH][kind]
     elseif kind == TOTAL then

@@ -8,7 +8,7 @@ from typing import Any
 from told import Units
 
 import ducto_redis
-from ducto_redis import ChargeItem, MemoryStore, ReserveItem, SpendCap
+from ducto_redis import ChargeItem, DefaultCap, InvalidArgumentError, MemoryStore, ReserveItem, SpendCap
 
 #: Whether the library has rate limits.
 LIMITED = hasattr(MemoryStore, "set_rate_limit")
@@ -109,6 +109,21 @@ class Calls:
 
     def set_payer(self, account, payer):
         return self.store.set_payer(account, payer)
+
+    def set_plan(self, account, plan):
+        try:
+            return self.store.set_plan(account, plan)
+        except InvalidArgumentError:
+            return "invalid_argument"
+
+    def set_defaults(self, plan, level, caps, limits):
+        """Caps by period, limits as the model has them."""
+        made = [
+            DefaultCap(cap_type=period, action=action, limit=self.credits(limit), thresholds=thresholds)
+            for period, (action, limit, thresholds) in caps.items()
+        ]
+        return self.store.set_defaults(made, [self._limit(*each[:4], burst=each[4]) for each in limits], plan=plan,
+                                       level=level)  # fmt: skip
 
     def remove_cap(self, account, period, model=""):
         return self.store.remove_spend_cap(account, period, model or None)

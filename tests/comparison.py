@@ -196,9 +196,10 @@ class Comparison(RuleBasedStateMachine):
 
     def look(self, several: set[str]) -> None:
         """Asks for what is there: each account's caps, and balance, holds and check of the lowest ones."""
-        for account in sorted(several & set(self.model.caps)):
+        everywhere = self.model.known if self.model.defaults.sets else set()
+        for account in sorted(several & (set(self.model.caps) | everywhere)):
             self.send("listed", account=account)
-        for account in sorted(several & set(self.model.limits)):
+        for account in sorted(several & (set(self.model.limits) | everywhere)):
             self.send("listed_limits", account=account)
         for account in sorted(several - {account.rpartition("/")[0] for account in several}):
             self.send("available", account=account)
@@ -220,7 +221,7 @@ class Comparison(RuleBasedStateMachine):
         """Spent and admitted never pass a deny cap, unless a later cap, another mode or the clock did it."""
         over = {
             (each.scope, each.period, each.model)
-            for account in self.model.caps
+            for account in self.model.known | set(self.model.caps)
             for each in self.model.notices(account)
             if each.action == "deny" and each.free < 0
         }

@@ -196,6 +196,23 @@ FAULTS = (
         "root[SEQUENCE] + 1, now_ms)",
         "root[SEQUENCE] + 1, 0)",
     ),
+    Fault("a default cap stands beside an own one", "lib/merge_defaults", "string.byte(own, each) == kind", "false"),
+    Fault("a default limit stands beside an own one", "lib/merge_defaults", "elseif kept ~= true then", "else"),
+    Fault("plans are not looked at", "lib/read_defaults", "of_plans[level] and defaults[of_plans[level]] or", ""),
+    Fault(
+        "default limits forget what was used",
+        "lib/merge_defaults",
+        "elseif kept and string.byte(kept) == kind then",
+        "elseif false then",
+    ),
+    Fault("a default counts no open holds", "lib/merge_defaults", "nodes[merged_path][OPEN_HOLDS]", "0"),
+    Fault(
+        "a default in place of an own limit begins anew",
+        "remove_limit",
+        "string.sub(found_limit, 3)",
+        "string.rep(string.char(0), #found_limit - 2)",
+    ),
+    Fault("what defaults have used counts for others", "lib/apply", "'m' .. path, string.sub", "'m', string.sub"),
 )
 
 

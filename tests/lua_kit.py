@@ -195,11 +195,11 @@ class Engine:
 
     def read(self, path: str = "") -> Account:
         reply = self.run("read_account", path)
-        levels = reply[4:]
-        assert len(levels) in (0, 4 * len(levels_of(path)))
-        nodes = tuple(read_node(data) if data else None for data in levels[::4])
-        timed = tuple(tuple(read_timed(data)) for data in levels[2::4])
-        return Account(*reply[:3], nodes, tuple(records.caps_in(data) for data in levels[1::4]), timed)
+        levels = reply[5:]
+        assert len(levels) in (0, 5 * len(levels_of(path)))
+        nodes = tuple(read_node(data) if data else None for data in levels[::5])
+        timed = tuple(tuple(read_timed(data)) for data in levels[3::5])
+        return Account(*reply[:3], nodes, tuple(records.caps_in(data) for data in levels[1::5]), timed)
 
     # What is stored.
 

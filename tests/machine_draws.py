@@ -50,6 +50,8 @@ starts = st.sampled_from([
 tokens = st.one_of(st.just(0), st.integers(1, 40)) if LIMITED else st.just(0)
 #: Thresholds of a cap, in per cent.
 percentages = st.sampled_from([(), (), (50,), (50, 80, 100), (1, 99)])
+plans = st.sampled_from([None, None, "free", "pro"])
+actions = st.sampled_from(["deny", "deny", "warn", "notify", None])
 used_tokens = st.one_of(st.none(), st.integers(0, 60)) if LIMITED else st.none()
 operations = st.sampled_from(["usage", "usage", "chat"]) if LIMITED else st.just("usage")
 precisions = st.sampled_from([3, 0, 0]) if LIMITED else st.just(3)
@@ -65,6 +67,16 @@ limits = st.tuples(
 )
 first_limits = st.lists(limits, max_size=8) if LIMITED else st.just([])
 trickles = st.one_of(st.integers(1, 30), st.sampled_from([99, 100, 999, 1_000, 2_500, 20_000, "retry-1", "retry+0"]))
+
+
+def default_limits(rates: tuple[int, int, int], one: int) -> list[tuple[Any, ...]]:
+    """Limits that are defaults: one of requests, one of credits, one of open holds."""
+    requests, amount, holds = rates
+    return [
+        ("gcra", "requests", requests, 10_000, None),
+        ("fixed", "amount", 10 * amount * one, 60_000, None),
+        ("concurrency", "requests", holds, 60_000, None),
+    ]
 
 
 def has_holds(machine: Any) -> bool:

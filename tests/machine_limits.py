@@ -72,13 +72,15 @@ class LimitRules:
             self._charge("settle", at, 0, tokens=used)
         self._reserve(account, 0, mode=mode, tokens=1)
 
-    @rule(account=limited_accounts, used=st.integers(0, 10), half=st.integers(10, 20))
-    def drain(self, account, used, half):
-        """A hold whose estimate has drained in part is settled for less, while another's use stands; one more asks."""
-        self._limit((account, "gcra", "tokens", 2 * half, 60_000, None, {"model": "", "operation": ""}))
+    @rule(account=limited_accounts, used=st.integers(0, 10), half=st.integers(10, 20),
+          late=st.sampled_from([("gcra", 20_000), ("fixed", 60_000), ("fixed", 20_000)]))  # fmt: skip
+    def drain(self, account, used, half, late):
+        """A hold whose estimate counts no more, or in part, is settled for less beside another's use; one more asks."""
+        algorithm, wait = late
+        self._limit((account, algorithm, "tokens", 2 * half, 60_000, None, {"model": "", "operation": ""}))
         made, at = self._reserve(account, 0, mode=("postpaid", 0), tokens=half)
         if made:
-            self.move(20_000)
+            self.move(wait)
             self._reserve(account, 0, mode=("postpaid", 0), tokens=half)
             self._charge("settle", at, 0, tokens=used)
         self._reserve(account, 0, mode=("postpaid", 0), tokens=1)

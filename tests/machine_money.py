@@ -6,15 +6,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 from machine_draws import (
     accounts,
+    actions,
     amounts,
     anchors,
     can_repeat,
+    default_limits,
     models,
     modes,
     operations,
     percentages,
     periods,
     picks,
+    plans,
     tokens,
     week_starts,
     zones,
@@ -80,6 +83,31 @@ class MoneyRules:
         """Itself or one above it."""
         levels = levels_of(account)
         self.do("set_payer", account=account, payer=levels[level % len(levels)])
+
+    @rule(plan=plans, level=st.sampled_from([None, None, 1, 2, 3]), limit=amounts, action=actions, told_at=percentages,
+          period=st.sampled_from(["daily", "daily", "monthly", "total"]), more=st.integers(0, 60),
+          rates=st.tuples(*[st.integers(2, 12)] * 3))  # fmt: skip
+    def defaults(self, plan, level, limit, action, *, told_at, period, more, rates):
+        """What holds for a plan, a level, or all; the same limits are there from the first set for all on."""
+        caps = {period: (action, self.units(limit, "u"), told_at)} if action else {}
+        if more > 30:
+            caps["total" if period == "daily" else "daily"] = ("deny", more * self.units_told.one, ())
+        limits = (
+            default_limits(rates, self.units_told.one)
+            if (None, None) in self.model.defaults.sets or not (plan or level)
+            else []
+        )
+        self.steps += 1
+        self.calls.set_defaults(plan, level, caps, limits)
+        self.model.defaults.sets[plan, level] = (caps, limits)
+        self.focus |= {"u", "acme/search/alice"}
+        self.excuse = True
+        self.tally["defaults set"] += 1
+
+    @rule(account=accounts, plan=plans)
+    def plan(self, account, plan):
+        """On a plan, or on none."""
+        self.do("set_plan", account=account, plan=plan)
 
     @rule(account=accounts)
     def open(self, account):

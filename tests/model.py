@@ -266,14 +266,15 @@ class SeedModel(LimitState):
         code = None if account in self.known else "account_unknown"
         payer = self.payer(account)
         balance, held = self.balance(payer), self.held(payer)
-        return {"error_code": code, "payer": payer, "balance": balance, "reserved": held, "available": balance - held}
+        told = {"payer": payer, "balance": balance, "reserved": held, "available": balance - held}
+        return {"error_code": code, **told, "plan": self.defaults.plans.get(account)}
 
     def listed(self, account: str) -> Outcome:
         """``list_spend_caps``."""
         mine = [each for each in self.notices(account) if each.scope == account]
         resets = tuple(
             (None if each.period == "total" else each.cap.bounds(each.period, self.now)[1],
-             None if each.cap.own is None else each.cap.since, each.cap.thresholds)
+             None if each.cap.own is None else each.cap.since, each.cap.thresholds, each.cap.default)
             for each in mine
         )  # fmt: skip
         return {"caps": tuple(each.told() for each in mine), "resets": resets}

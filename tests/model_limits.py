@@ -19,8 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from model_defaults import Defaults
 from model_rates import KINDS, Limit, identity_of
-from model_state import Hold, Outcome, State, levels_of
+from model_state import Cap, Hold, Outcome, State, levels_of
 
 MOST_LIMITS = 32
 
@@ -42,6 +43,36 @@ class LimitState(State):
     def __init__(self, now: int) -> None:
         super().__init__(now)
         self.limits: dict[str, dict[tuple[Any, ...], Limit]] = {}
+        self.defaults = Defaults()
+
+    def caps_of(self, account: str) -> dict[tuple[str, str], Cap]:
+        """Its own caps, then defaults of periods that it has none of."""
+        own = self.caps.get(account, {})
+        found = self.defaults.caps(account) if account in self.known else {}
+        return {**own, **{at: cap for at, cap in found.items() if at not in own}}
+
+    def _defaults_of(self, account: str) -> dict[Any, Limit]:
+        # Of identities that the account has no limit of; accounts that do not exist have none.
+        own = self.limits.get(account, {})
+        found = self.defaults.limits(account, self._open_holds) if account in self.known else {}
+        return {identity: each for identity, each in found.items() if identity not in own}
+
+    def _keep(self, accounts: list[str]) -> None:
+        """What defaults have used is written."""
+        for account in accounts:
+            if found := self._defaults_of(account):
+                self.defaults.used[account] = found
+
+    def set_plan(self, account: str, plan: str | None) -> Outcome:
+        """``set_plan``."""
+        if plan is not None and not any(plan == of for of, _ in self.defaults.sets):
+            return {"error_code": "invalid_argument"}
+        self.known |= set(levels_of(account))
+        if plan is None:
+            self.defaults.plans.pop(account, None)
+        else:
+            self.defaults.plans[account] = plan
+        return {"error_code": None, "plan": plan}
 
     # Setting
 
@@ -54,6 +85,9 @@ class LimitState(State):
         identity = identity_of(algorithm, counts, period, model, operation)
         if identity not in mine and len(mine) >= MOST_LIMITS:
             return {"error_code": "too_many_limits"}
+        if identity not in mine and (default := self._defaults_of(account).get(identity)):
+            mine[identity] = default
+            self.defaults.used.get(account, {}).pop(identity, None)
         self.known |= set(levels_of(account))
         if identity in mine and mine[identity].algorithm == algorithm:
             mine[identity].replace(self.now, limit, burst)
@@ -70,7 +104,10 @@ class LimitState(State):
     ) -> Outcome:
         """``remove_rate_limit`` and ``remove_concurrency_limit``."""
         identity = identity_of(algorithm, counts, period, model, operation)
-        return {"error_code": None, "removed": self.limits.get(account, {}).pop(identity, None) is not None}
+        removed = self.limits.get(account, {}).pop(identity, None)
+        if removed and identity in self._defaults_of(account):
+            self.defaults.used.setdefault(account, {})[identity] = removed
+        return {"error_code": None, "removed": removed is not None}
 
     def listed_limits(self, account: str) -> Outcome:
         """``list_rate_limits`` and ``list_concurrency_limits``, as one."""
@@ -91,6 +128,7 @@ class LimitState(State):
 
     def take(self, account: str, ask: Ask, hold: Hold | None = None) -> tuple[Any, ...]:
         """An admission; what is told of each limit after it. What a hold took is remembered with it."""
+        self._keep(levels_of(account))
         looked = self.looked_at(account, ask)
         for each in looked:
             each.take(self.now, self._cost(each, ask))
@@ -103,7 +141,7 @@ class LimitState(State):
     def correct(self, hold: Hold, amount: int, tokens: int | None) -> None:
         """An open hold ends, and turned out as so much; without tokens the estimate of them stands."""
         for each in hold.took:
-            if self.limits.get(each.scope, {}).get(each.identity) is not each:
+            if all(each is not other for other in self._of(each.scope)):
                 continue
             estimate, actual = {"amount": (hold.amount, amount), "tokens": (hold.tokens, tokens)}.get(
                 each.counts, (0, 0)
@@ -136,7 +174,7 @@ class LimitState(State):
         return min((each.remaining(self.now) for each in found), default=None)
 
     def _of(self, account: str) -> list[Limit]:
-        return list(self.limits.get(account, {}).values())
+        return [*self.limits.get(account, {}).values(), *self._defaults_of(account).values()]
 
     def _open_holds(self, limit: Limit) -> int:
         return sum(

@@ -112,6 +112,7 @@ class Cap:
     week_start: str = "monday"
     anchor_day: int = 1
     thresholds: tuple[int, ...] = ()
+    default: bool = False
 
     def bounds(self, period: str, at_ms: int) -> tuple[int, int]:
         """Start and end of its period at a moment."""
@@ -162,6 +163,10 @@ class State:
         self.low: dict[str, int] = {}  # account -> the balance that is told as low
         self.crossed: list[tuple[str, str, int, int, int, int]] = []  # thresholds, in the order of their crossing
         self.caps: dict[str, dict[tuple[str, str], Cap]] = {}  # account -> period and model -> cap
+
+    def caps_of(self, account: str) -> dict[tuple[str, str], Cap]:
+        """The caps that hold for an account itself."""
+        return self.caps.get(account, {})
 
     # Time
 
@@ -246,7 +251,7 @@ class State:
             Notice(level, period, cap.action, cap.limit, self.spent(level, period, cap), self.admitted(level, of_model),
                    of_model, cap)
             for level in levels_of(account)
-            for (period, of_model), cap in self.caps.get(level, {}).items()
+            for (period, of_model), cap in self.caps_of(level).items()
             if model is None or of_model in ("", model)
         ]  # fmt: skip
         levels = levels_of(account)

@@ -71,7 +71,8 @@ class Units:
         for key, expected in told.items():
             if key == "resets":
                 seen[key] = tuple(
-                    (self.plain(cap.reset_at), self.plain(cap.counted_since), cap.thresholds) for cap in result.caps
+                    (self.plain(cap.reset_at), self.plain(cap.counted_since), cap.thresholds, cap.default)
+                    for cap in result.caps
                 )
             elif key == "limits":
                 seen[key] = self.limits(getattr(result, "limits", ()))

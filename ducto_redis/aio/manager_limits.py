@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ducto_redis.aio.manager_base import AsyncManagerBase
+from ducto_redis.defaults import DefaultCap, DefaultsResult, PlanResult
 from ducto_redis.models import BillingMode
 from ducto_redis.money import Amount
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
@@ -15,6 +18,29 @@ class AsyncManagedLimits(AsyncManagerBase):
     async def set_payer(self, user_id: str, payer: str) -> PayerResult:
         """Says whose credits an account spends. See ``RedisStore.set_payer``."""
         return await self._done(await self.store.set_payer(user_id, payer))
+
+    async def set_defaults(
+        self,
+        caps: Sequence[DefaultCap] = (),
+        limits: Sequence[RateLimit | ConcurrencyLimit] = (),
+        *,
+        plan: str | None = None,
+        level: int | None = None,
+    ) -> DefaultsResult:
+        """Says which caps and limits hold for accounts without their own. See ``RedisStore.set_defaults``."""
+        return await self.store.set_defaults(caps, limits, plan=plan, level=level)
+
+    async def remove_defaults(self, *, plan: str | None = None, level: int | None = None) -> DefaultsResult:
+        """Removes what was set for a plan, a level or all. See ``RedisStore.remove_defaults``."""
+        return await self.store.remove_defaults(plan=plan, level=level)
+
+    async def list_defaults(self) -> DefaultsResult:
+        """The defaults of the namespace. See ``RedisStore.list_defaults``."""
+        return await self.store.list_defaults()
+
+    async def set_plan(self, user_id: str, plan: str | None) -> PlanResult:
+        """Puts an account on a plan. See ``RedisStore.set_plan``."""
+        return await self._done(await self.store.set_plan(user_id, plan))
 
     async def set_low_balance(self, user_id: str, threshold: Amount | None) -> LowBalanceResult:
         """Says at which balance an account is low. See ``RedisStore.set_low_balance``."""

@@ -301,7 +301,7 @@ class AsyncRedisStore(AsyncWorkOperations):
         return await self._run(operations.remove_spend_cap, user_id, cap_type, model, op_id=new_id())
 
     async def list_spend_caps(self, user_id: str) -> CapListResult:
-        """The account's own caps with their present spend, in the order of their registration."""
+        """The caps of the account with their present spend: its own as they were registered, then defaults."""
         return await self._run(operations.list_spend_caps, user_id)
 
     async def check_spend_cap(

@@ -11,6 +11,7 @@ from rich.markup import escape
 from ducto_redis import CreditError, __version__
 from ducto_redis.cli.accounts import balance, holds, top_up
 from ducto_redis.cli.caps import caps
+from ducto_redis.cli.defaults import defaults, plan
 from ducto_redis.cli.demo import tell
 from ducto_redis.cli.events import events
 from ducto_redis.cli.explaining import explain
@@ -48,8 +49,10 @@ app.command()(holds)
 app.command()(explain)
 app.command()(events)
 app.command("top-up")(top_up)
+app.command()(plan)
 app.add_typer(caps, name="caps")
 app.add_typer(limits, name="limits")
+app.add_typer(defaults, name="defaults")
 
 
 @app.command()

@@ -30,6 +30,12 @@ class Kind(IntEnum):
     PAYER_SET = 15
     LIMIT_SET = 16
     LIMIT_REMOVE = 17
+    PLAN_SET = 18
+    DEFAULTS_SET = 19
+
+
+#: Kinds that are about the namespace; their sequence is 0.
+OF_NO_ROOT: Final = frozenset({Kind.OPEN, Kind.DEFAULTS_SET})
 
 
 class Entry(NamedTuple):
@@ -38,7 +44,7 @@ class Entry(NamedTuple):
     Attributes:
         kind: What happened.
         generation: The first half of the generation it belongs to, 4 bytes; the whole one stands in the config.
-        sequence: Its number among the root's entries, from 1 without a gap; 0 for ``OPEN``.
+        sequence: Its number among the root's entries, from 1 without a gap; 0 where it is of no root (``OF_NO_ROOT``).
         at_ms: The server's time.
         amount: Units; the meaning depends on the kind (``lua/README.md``).
         balance_after: The account's balance after it, in units.

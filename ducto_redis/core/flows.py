@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from ducto_redis.codes import Code
 from ducto_redis.core.batches import BUILD, plan
 from ducto_redis.core.codec import message_of
+from ducto_redis.core.defaults import spread
 from ducto_redis.core.keys import DEFAULT_SHARDS
 from ducto_redis.core.rolling import roll
+from ducto_redis.core.shards import NO_GENERATION, ShardConfig, shard_call
 from ducto_redis.core.space import Config, Space
-from ducto_redis.core.steps import Answer, Batch, Call, Flow, Reply, ServerVersion
+from ducto_redis.core.steps import Answer, Batch, Call, Flow, ServerVersion
 from ducto_redis.errors import (
     ConfigError,
     NamespaceUnknown,
@@ -30,41 +32,6 @@ LAYOUT: Final = 1
 MIN_SERVER: Final = (7, 0)
 #: A call may meet the end of so many periods of zoned caps in a row.
 MAX_ROLLS: Final = 4
-_NO_GENERATION: Final = b"\0" * 8
-
-
-class ShardConfig(NamedTuple):
-    """The configuration as one shard holds it; ``generation`` is empty when there is none."""
-
-    code: Code
-    created: bool
-    generation: bytes
-    layout: int
-    precision: int
-    shards: int
-    state: str
-
-
-def _read_shard(reply: Reply) -> ShardConfig:
-    code, created, generation, layout, precision, shards, state = reply
-    return ShardConfig(
-        code=Code(code),
-        created=bool(created),
-        generation=generation,
-        layout=int(layout or 0),
-        precision=int(precision or 0),
-        shards=int(shards or 0),
-        state=state.decode(),
-    )
-
-
-def _shard_call(
-    space: Space, shard: int, action: str, config: Config | None = None, state: str = ""
-) -> Call[ShardConfig]:
-    ledger, key = space.keys.shard_keys(shard)
-    wanted = config or Config(_NO_GENERATION, 0, 0)
-    args = (action, wanted.generation, wanted.precision, wanted.shards, state)
-    return Call("setup", (key, ledger), args, _read_shard)
 
 
 def _check_server() -> Flow[None]:
@@ -98,12 +65,12 @@ def _create(space: Space, generation: bytes) -> Flow[bool]:
     """
     shards = space.wanted_shards or DEFAULT_SHARDS
     mine = Config(generation, space.new_precision, shards)
-    first: ShardConfig = yield _shard_call(space, 0, "create", mine, "creating")
+    first: ShardConfig = yield shard_call(space, 0, "create", mine, "creating")
     _check_wanted(space, first)
     agreed = Config(first.generation, first.precision, first.shards)
     space.adopt(agreed)
-    yield Batch(tuple(_shard_call(space, shard, "create", agreed, "ready") for shard in range(1, shards)))
-    done: ShardConfig = yield _shard_call(space, 0, "ready", agreed)
+    yield Batch(tuple(shard_call(space, shard, "create", agreed, "ready") for shard in range(1, shards)))
+    done: ShardConfig = yield shard_call(space, 0, "ready", agreed)
     if done.code is not Code.OK:
         raise NeedsRestore(message_of(Code.NEEDS_RESTORE))
     return first.created
@@ -135,7 +102,7 @@ def open_namespace(space: Space, *, create: bool, generation: bytes) -> Flow[Set
         SchemaNewer: It was written by a newer release.
     """
     yield from _check_server()
-    first: ShardConfig = yield _shard_call(space, 0, "read")
+    first: ShardConfig = yield shard_call(space, 0, "read")
     created = False
     if first.generation:
         _check_wanted(space, first)
@@ -148,8 +115,10 @@ def open_namespace(space: Space, *, create: bool, generation: bytes) -> Flow[Set
         created = yield from _create(space, generation)
     else:
         space.adopt(Config(first.generation, first.precision, first.shards))
-        others = yield Batch(tuple(_shard_call(space, shard, "read") for shard in range(1, first.shards)))
+        others = yield Batch(tuple(shard_call(space, shard, "read") for shard in range(1, first.shards)))
         _check_shards(space, first, others)
+        if create:
+            yield from spread(space, first, others)
     config = space.known
     return SetupResult(
         namespace=space.name,
@@ -163,10 +132,10 @@ def open_namespace(space: Space, *, create: bool, generation: bytes) -> Flow[Set
 def _refuse_remains(space: Space) -> Flow[None]:
     """Refuses to create a namespace of which the first shard alone is gone."""
     shards = space.wanted_shards or DEFAULT_SHARDS
-    others: list[ShardConfig] = yield Batch(tuple(_shard_call(space, shard, "read") for shard in range(1, shards)))
+    others: list[ShardConfig] = yield Batch(tuple(shard_call(space, shard, "read") for shard in range(1, shards)))
     if any(shard.generation for shard in others):
         # Another process may have created the namespace since the first shard was read.
-        again: ShardConfig = yield _shard_call(space, 0, "read")
+        again: ShardConfig = yield shard_call(space, 0, "read")
         if again.generation:
             return
         msg = f"needs_restore: shard 0 of {space.name!r} is gone while others are there; restore the namespace"
@@ -176,7 +145,7 @@ def _refuse_remains(space: Space) -> Flow[None]:
 def ready(space: Space) -> Flow[None]:
     """Reads the configuration before the first operation."""
     if space.config is None:
-        yield from open_namespace(space, create=False, generation=_NO_GENERATION)
+        yield from open_namespace(space, create=False, generation=NO_GENERATION)
 
 
 def operate_many(space: Space, script: str, items: Sequence[Any], op_ids: Sequence[str]) -> Flow[list[Any]]:
@@ -253,7 +222,7 @@ def _adopt_other(space: Space, met: ConfigError) -> Flow[None]:
     """
     known = space.config
     try:
-        yield from open_namespace(space, create=False, generation=_NO_GENERATION)
+        yield from open_namespace(space, create=False, generation=NO_GENERATION)
     except NamespaceUnknown as cause:
         raise NeedsRestore(str(met)) from cause
     if space.config == known:

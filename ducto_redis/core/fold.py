@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
-from ducto_redis.core.entries import Entry, Kind
+from ducto_redis.core.entries import OF_NO_ROOT, Entry, Kind
 from ducto_redis.core.fold_caps import (
     begin_periods,
     charged,
@@ -61,6 +61,7 @@ class RootState:
     holds: dict[str, OpenHold] = field(default_factory=dict)
     purchased: dict[str, int] = field(default_factory=dict)
     payers: dict[str, int] = field(default_factory=dict)
+    plans: dict[str, str] = field(default_factory=dict)
 
 
 def levels_of(path: str) -> list[str]:
@@ -221,6 +222,13 @@ def _set_payer(state: RootState, entry: Entry) -> None:
         state.payers.pop(entry.path, None)
 
 
+def _set_plan(state: RootState, entry: Entry) -> None:
+    if entry.detail:
+        state.plans[entry.path] = entry.detail.decode()
+    else:
+        state.plans.pop(entry.path, None)
+
+
 _STEPS: Final = {
     Kind.GRANT: _grant,
     Kind.HOLD: _hold,
@@ -233,6 +241,7 @@ _STEPS: Final = {
     Kind.PERIOD: _begin,
     Kind.EXTEND: _extend,
     Kind.PAYER_SET: _set_payer,
+    Kind.PLAN_SET: _set_plan,
     Kind.LIMIT_SET: _change_limits,
     Kind.LIMIT_REMOVE: _change_limits,
 }
@@ -242,7 +251,7 @@ def fold(entries: Iterable[Entry], states: dict[str, RootState] | None = None) -
     """Adds entries up to the state of each root.
 
     Args:
-        entries: Entries of one generation; each root's in the order of their sequence. ``OPEN`` entries are skipped.
+        entries: Entries of one generation; each root's in the order of their sequence. Entries of no root are skipped.
         states: What earlier entries added up to; it is changed and answered. None begins with the first entries.
 
     Returns:
@@ -253,7 +262,7 @@ def fold(entries: Iterable[Entry], states: dict[str, RootState] | None = None) -
     """
     states = {} if states is None else states
     for entry in entries:
-        if entry.kind is Kind.OPEN:
+        if entry.kind in OF_NO_ROOT:
             continue
         state = states.setdefault(entry.root, RootState())
         if entry.sequence != state.sequence + 1:

@@ -18,7 +18,7 @@ _KINDS: Final = {name: kind for kind, name in ALGORITHMS.items()}
 #: What is counted, in the order of the numbers.
 COUNTS: Final[tuple[Counts, ...]] = ("requests", "amount", "tokens")
 AMOUNT: Final = 1
-_COUNTS_MASK, _SCOPED, _BURST = 15, 16, 32
+_COUNTS_MASK, _DEFAULT, _SCOPED, _BURST = 3, 8, 16, 32
 _HEAD_BYTES: Final = 32
 _NOTE_BYTES: Final = 9
 
@@ -28,6 +28,7 @@ class LimitItem(NamedTuple):
 
     ``at_ms`` and ``used`` mean what the kind makes of them; ``used`` of gcra is in units x ms. ``burst`` is 0 when
     it was not given; names are "" when the limit looks at all. ``since`` is the root's sequence when it began to count.
+    ``default``: one of the namespace (``core.defaults``).
     """
 
     kind: int
@@ -41,6 +42,7 @@ class LimitItem(NamedTuple):
     operation_type: str = ""
     model: str = ""
     since: int = 0
+    default: bool = False
 
     @property
     def capacity(self) -> int:
@@ -61,7 +63,7 @@ def pack_item(item: LimitItem) -> bytes:
     """Packs an item, state included."""
     operation_type, model = item.operation_type.encode(), item.model.encode()
     scoped = operation_type or model
-    what = item.counts + (_SCOPED if scoped else 0) + (_BURST if item.burst else 0)
+    what = item.counts + (_SCOPED if scoped else 0) + (_BURST if item.burst else 0) + (_DEFAULT if item.default else 0)
     data = bytes([item.kind, what]) + packed(item.limit) + packed(item.period_ms, 5)
     data += packed(item.since, 5) + packed(item.at_ms, 6) + packed(item.used)
     if item.kind == SLIDING:
@@ -125,7 +127,10 @@ def _read_item(data: bytes, at: int) -> tuple[LimitItem, int]:
         operation_type, model = data[at + 1 : model_at].decode(), data[model_at + 1 : end].decode()
         at = end
     counts = what & _COUNTS_MASK
-    item = LimitItem(kind, counts, limit, period_ms, at_ms, used, previous, burst, operation_type, model, since)
+    default = bool(what & _DEFAULT)
+    item = LimitItem(
+        kind, counts, limit, period_ms, at_ms, used, previous, burst, operation_type, model, since, default
+    )
     return item, at
 
 

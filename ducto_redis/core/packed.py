@@ -80,6 +80,7 @@ class Note(NamedTuple):
     model: str = ""
     zone: str = ""
     thresholds: tuple[int, ...] = ()
+    default: bool = False
 
 
 def read_node(data: bytes) -> Node:

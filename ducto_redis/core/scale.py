@@ -75,6 +75,7 @@ class Scale(NamedTuple):
             over_cap=bool(note.flags & NOTE_OVER),
             refused=bool(note.flags & NOTE_REFUSED),
             thresholds=note.thresholds,
+            default=note.default,
         )
         if asked is not None and note.flags & NOTE_REFUSED and end_ms is not None:
             notice.reset_after = max(end_ms - now_ms, 0) / 1000
@@ -117,6 +118,7 @@ class Scale(NamedTuple):
             reset_after=rates.reset_after(item, now_ms, cost, admitted),
             retry_after=rates.retry_after(item, now_ms, cost, admitted),
             refused=note.refused,
+            default=item.default,
         )
 
     def listed_limits(self, packed: bytes, now_ms: int, *, concurrency: bool) -> tuple[LimitNotice, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import unquote
 
-from ducto_redis.core.entries import Entry, Kind, read_entry
+from ducto_redis.core.entries import OF_NO_ROOT, Entry, Kind, read_entry
 from ducto_redis.core.flows import ready
 from ducto_redis.core.fold import LedgerBroken, RootState, fold
 from ducto_redis.core.fold_limits import counted, defined
@@ -73,7 +73,7 @@ def verify_shard(space: Space, shard: int, roots: Iterable[str]) -> Flow[VerifyR
     entries = yield from read_ledger(space, shard)
     by_root: dict[str, list[Entry]] = {}
     for entry in entries:
-        if entry.kind is not Kind.OPEN:
+        if entry.kind not in OF_NO_ROOT:
             by_root.setdefault(entry.root, []).append(entry)
     result = VerifyResult(user_id="", entries=len(entries))
     was_trimmed = not entries or entries[0].kind is not Kind.OPEN
@@ -134,7 +134,8 @@ def state_pairs(stored: dict[str, bytes], index: list[Any], state: RootState) ->
     yield "caps", {path: caps for path, data in fields("c").items() if (caps := list(read_caps(data)))}, state.caps
     timed = {path: list(map(_ordered, read_timed(data))) for path, data in fields("z").items()}
     yield "timed caps", timed, {path: list(map(_ordered, caps)) for path, caps in state.timed.items()}
-    yield "payers", {path: data[0] for path, data in fields("p").items()}, state.payers
+    yield "payers", {path: data[0] for path, data in fields("p").items() if data[0]}, state.payers
+    yield "plans", {path: data[1:].decode() for path, data in fields("p").items() if data[1:]}, state.plans
     yield "limits", {path: defined(data) for path, data in fields("l").items()}, state.limits
     for path, data in sorted(fields("l").items()):
         labels = [(hold.operation_type, hold.model) for hold in state.holds.values() if _is_below(path, hold.path)]

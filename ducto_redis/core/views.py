@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from ducto_redis.codes import Code
 from ducto_redis.core.codec import code_of, message_of
@@ -17,14 +18,19 @@ _DENY = ACTIONS.index("deny")
 
 
 class Levels(NamedTuple):
-    """What ``read_account`` answers: the counters and packed caps of each level, the root first."""
+    """What ``read_account`` answers: the counters and packed caps of each level, the root first.
+
+    ``own_caps``: how many bytes of the caps are the account's own; the others are defaults of the namespace.
+    """
 
     code: Code
     now_ms: int
     lifetime_units: int
     payer_level: int
+    plan: str
     nodes: tuple[Node, ...]
     caps: tuple[bytes, ...]
+    own_caps: tuple[int, ...]
     timed: tuple[bytes, ...]
     limits: tuple[bytes, ...]
 
@@ -40,13 +46,14 @@ class Levels(NamedTuple):
 
     def notes(self) -> Iterator[Note]:
         """Every cap of every level with its present spend, the root's first."""
-        levels = zip(self.nodes, self.caps, self.timed, strict=True)
-        for level, (node, packed, packed_timed) in enumerate(levels, 1):
-            items = list(read_caps(packed))
-            for cap in items:
-                if cap.action < THRESHOLD:
-                    note = Note(level, cap.kind, cap.action, 0, cap.limit, node.spent(cap.kind), node.admitted)
-                    yield note._replace(thresholds=_thresholds(items, cap.kind))
+        levels = zip(self.nodes, self.caps, self.own_caps, self.timed, strict=True)
+        for level, (node, packed, own, packed_timed) in enumerate(levels, 1):
+            for is_default, part in enumerate((packed[:own], packed[own:])):
+                items = list(read_caps(part))
+                for cap in items:
+                    if cap.action < THRESHOLD:
+                        note = Note(level, cap.kind, cap.action, 0, cap.limit, node.spent(cap.kind), node.admitted)
+                        yield note._replace(thresholds=_thresholds(items, cap.kind), default=bool(is_default))
             for each in read_timed(packed_timed):
                 held = each.held if each.model else node.admitted
                 period = (each.end_ms, each.since_ms, each.model, each.zone)
@@ -60,9 +67,10 @@ def _thresholds(items: list[PackedCap], kind: int) -> tuple[int, ...]:
 def read_levels(reply: Reply) -> Levels:
     """Reads the reply of ``read_account``."""
     code = code_of(reply)
-    packed = reply[4:]
-    nodes = tuple(read_node(data) for data in packed[::4])
-    return Levels(code, reply[1], reply[2], reply[3], nodes, *(tuple(packed[at::4]) for at in (1, 2, 3)))
+    packed = reply[5:]
+    nodes = tuple(read_node(data) for data in packed[::5])
+    plan = unquote(reply[4].decode())
+    return Levels(code, reply[1], reply[2], reply[3], plan, nodes, *(tuple(packed[at::5]) for at in (1, 2, 3, 4)))
 
 
 def tell_unknown(result: Result, levels: Levels) -> None:
@@ -102,6 +110,7 @@ class AvailableView:
         result = AvailableResult(
             user_id=self.scale.account.user_id,
             payer=self.scale.account.scopes[levels.payer_level - 1],
+            plan=levels.plan or None,
             balance=self.scale.credits(levels.payer.balance),
             reserved=self.scale.credits(levels.payer.held),
             available=self.scale.credits(levels.payer.balance - levels.payer.held),
@@ -112,7 +121,7 @@ class AvailableView:
 
 @dataclass(slots=True)
 class CapListView:
-    """Lists the caps of the account itself."""
+    """Lists the caps of the account itself, and the defaults that hold for it."""
 
     scale: Scale
 

@@ -90,7 +90,7 @@ if dirty or freed then
   end
 
   local packed_root = struct.pack(ROOT_FORMAT, root[1], root[2], root[3], root[4], root[5], root[6], root[7], root[8])
-  if dirty == levels and #levels == 1 and not (freed or extra_field or others or timed) then
+  if dirty == levels and #levels == 1 and not (freed or extra_field or others or timed or own_limit_bytes) then
     -- Written out: unpack() is a call that costs more than thirteen look-ups, and a list of fields more than a line.
     local n = nodes['']
     local packed_node = struct.pack(NODE_FORMAT, n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13])
@@ -118,8 +118,16 @@ if dirty or freed then
         at = at + 2
       end
       if limited and limited[path] then
-        fields[at + 1], fields[at + 2] = 'l' .. path, limited[path]
-        at = at + 2
+        local own_bytes = own_limit_bytes and own_limit_bytes[path] or #limited[path]
+        if own_bytes > 0 or own_bytes == #limited[path] then
+          fields[at + 1], fields[at + 2] = 'l' .. path, string.sub(limited[path], 1, own_bytes)
+          at = at + 2
+        end
+        if own_bytes < #limited[path] then
+          -- What defaults have used: the state alone, though the definition beside it saves taking them apart.
+          fields[at + 1], fields[at + 2] = 'm' .. path, string.sub(limited[path], own_bytes + 1)
+          at = at + 2
+        end
       end
       local timed_items, packed_timed = timed and timed[path], ''
       if timed_items then

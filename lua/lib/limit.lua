@@ -9,4 +9,6 @@ local LIMIT_NOTE_FORMAT = '<BBi7BBi7i5i5i6i7'
 local GCRA, FIXED, SLIDING, CONCURRENT = 10, 11, 12, 13
 local COUNTS_REQUESTS, COUNTS_AMOUNT, COUNTS_TOKENS = 0, 1, 2
 local HAS_SCOPE, HAS_BURST = 16, 32
+-- A default of the namespace (lib/merge_defaults): the definition stands in the config, its state in field m<path>.
+local IS_DEFAULT = 8
 local LIMITS_MAX = 32

@@ -1,6 +1,7 @@
--- load: reads the clock, and in one call the root record with the nodes, caps and limits of every level of the account.
+-- load: reads the clock, in one call the root record with the nodes, caps and limits of every level of the account, and the
+-- defaults of the namespace that hold for it.
 -- Sets now_ms, today, levels, root, nodes, caps, limits, code. A root that does not exist (root = nil) has the
--- code OK only when the namespace does: a wiped server never looks like an empty account.
+-- code OK only when the namespace does: a wiped server never looks like an empty account, nor like one without defaults.
 --- @include lib/keys
 --- @include lib/codes
 --- @include lib/node
@@ -16,6 +17,8 @@ local nodes = { [''] = nil } -- path -> unpacked node, rolled to the present; ab
 local caps = { [''] = nil }  -- path -> packed caps; false or absent: none
 local limits = nil           -- path -> packed rate and concurrency limits, where there are any (lib/limit)
 local payer_level = 0         -- of who pays for the account, 1 the root; 0: it pays itself (set_payer, lib/found_hold)
+-- Where defaults were added (lib/merge_defaults): path -> what is the account's own of caps, and how many bytes of limits.
+local own_caps, own_limit_bytes = nil, nil
 local others = nil          -- path -> packed counters of other periods, after a step of the clock (lib/roll)
 local timed = nil           -- path -> unpacked timed caps, where there are any (lib/timed)
 local due_periods = false   -- a timed cap's period is over and only the client knows the present one
@@ -36,8 +39,8 @@ else
     fields[3 * i] = 'c' .. levels[i]
     fields[3 * i + 1] = 'l' .. levels[i]
   end
-  nodes, caps = { [''] = nil, [levels[2]] = nil, [PATH] = nil }, { [''] = nil, [levels[2]] = nil, [PATH] = nil }
   fields[3 * #levels + 2] = 'p' .. PATH
+  nodes, caps = { [''] = nil, [levels[2]] = nil, [PATH] = nil }, { [''] = nil, [levels[2]] = nil, [PATH] = nil }
   values = redis.call('HMGET', STATE, unpack(fields, 1, 3 * #levels + 2))
 end
 if values[1] and #values[1] ~= ROOT_BYTES and string.byte(values[1]) > LAYOUT then
@@ -56,6 +59,11 @@ else
     end
     root = nil
   else
+    -- '' as long as the namespace has none: that is all they cost then.
+    local defaults, known_defaults = nil, redis.call('HGET', CONFIG, 'd')
+    if known_defaults ~= '' then
+      --- @inline lib/read_defaults
+    end
     for i = 1, #levels do
       if values[3 * i - 1] then
         local node = { struct.unpack(NODE_FORMAT, values[3 * i - 1]) }
@@ -78,9 +86,14 @@ else
         timed = timed or {}
         timed[levels[i]] = timed_items
       end
+      if defaults and defaults[i] and defaults[i] ~= '' and nodes[levels[i]] then
+        local given_defaults, merged_path = defaults[i], levels[i]
+        --- @inline lib/merge_defaults
+      end
     end
-    payer_level = PATH ~= '' and values[3 * #levels + 2] and string.byte(values[3 * #levels + 2]) or 0
-    if due_periods then
+    local kept = PATH ~= '' and values[3 * #levels + 2]
+    payer_level = kept and kept ~= '' and string.byte(kept) or 0
+    if due_periods and code == OK then
       code = ROLL_NEEDED
     end
   end

@@ -1,10 +1,11 @@
 -- without_cap: the account's packed caps without the one of a kind and its thresholds. Reads kind.
--- Sets kept_caps and kept_count (the marker and thresholds not counted).
+-- Sets present_caps (with it; the account's own ones alone), kept_caps and kept_count (the marker and thresholds not counted).
 --- @include lib/keys
 --- @include lib/cap
 --- @include lib/timed
 --- @include lib/load
-local kept_caps, kept_count = caps[PATH] or '', 0
+local present_caps, kept_count = own_caps and own_caps[PATH] or caps[PATH] or '', 0
+local kept_caps = present_caps
 for at = #kept_caps - CAP_BYTES + 1, 1, -CAP_BYTES do
   if string.byte(kept_caps, at) == kind then
     kept_caps = string.sub(kept_caps, 1, at - 1) .. string.sub(kept_caps, at + CAP_BYTES)

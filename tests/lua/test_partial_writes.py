@@ -205,7 +205,7 @@ def test_setup_opens_the_ledger_before_the_config(real):
             made.setup("create", GENERATION, 4, 1, "ready", NOW)
         except ResponseError:
             config, first = made.client.hgetall(made.config_key), made.client.xrange(made.ledger_key)
-            assert not config or (len(config) == 5 and first[0][1][b"e"][1] == OPENED)
+            assert not config or (len(config) == 7 and first[0][1][b"e"][1] == OPENED)
         else:
             break
     assert stop_at > 4

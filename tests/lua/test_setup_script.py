@@ -10,7 +10,8 @@ from redis.exceptions import ResponseError
 from ducto_redis.codes import Code
 
 OTHER = b"\0\1\2\3\4\5\6\7"
-STANDS = [GENERATION, b"1", b"4", b"1", b"ready"]
+STANDS = [GENERATION, b"1", b"4", b"1", b"ready", b"0", b""]
+NO_DEFAULTS = {b"defaults_version": b"0", b"d": b""}
 
 
 @pytest.fixture
@@ -24,9 +25,10 @@ def empty(engine: Engine) -> Engine:
 def test_creating_writes_config_and_the_first_entry(empty):
     """Configuration and the OPEN entry, so that the stream exists; the reply is what now stands."""
     reply = empty.setup("create", OTHER, 6, 64, "creating", NOW)
-    assert reply == [Code.OK, 1, OTHER, b"1", b"6", b"64", b"creating"]
+    assert reply == [Code.OK, 1, OTHER, b"1", b"6", b"64", b"creating", b"0", b""]
     assert empty.client.hgetall(empty.config_key) == {
         b"generation": OTHER, b"layout": b"1", b"precision": b"6", b"shards": b"64", b"state": b"creating",
+        **NO_DEFAULTS,
     }  # fmt: skip
     ((entry_id, fields),) = empty.client.xrange(empty.ledger_key)
     at = Cursor(fields[b"e"])
@@ -55,17 +57,33 @@ def test_reading_changes_nothing(engine):
 def test_what_is_not_there_is_namespace_unknown(empty, action):
     """Neither reading nor marking creates anything."""
     with empty.unchanged():
-        assert empty.setup(action, GENERATION, 4, 1, "ready", NOW) == [Code.NAMESPACE_UNKNOWN, 0, *[b""] * 5]
+        assert empty.setup(action, GENERATION, 4, 1, "ready", NOW) == [Code.NAMESPACE_UNKNOWN, 0, *[b""] * 7]
 
 
 def test_marking_ready(empty):
     """Only the generation that was created is marked, any number of times."""
     empty.setup("create", GENERATION, 4, 1, "creating", NOW)
     with empty.unchanged():
-        assert empty.setup("ready", OTHER, 4, 1, "", NOW) == [Code.NEEDS_RESTORE, 0, *STANDS[:4], b"creating"]
+        assert empty.setup("ready", OTHER, 4, 1, "", NOW) == [
+            Code.NEEDS_RESTORE,
+            0,
+            *STANDS[:4],
+            b"creating",
+            b"0",
+            b"",
+        ]
     assert empty.setup("ready", GENERATION, 0, 0, "", NOW) == [Code.OK, 0, *STANDS]
     with empty.unchanged():
         assert empty.setup("ready", GENERATION, 0, 0, "", NOW) == [Code.OK, 0, *STANDS]
+
+
+def test_a_config_from_before_there_were_defaults_gets_their_fields(engine):
+    """Written by any action but reading; what stands beside them stays."""
+    engine.client.hdel(engine.config_key, *NO_DEFAULTS)
+    with engine.unchanged():
+        assert engine.setup("read", OTHER, 0, 0, "", NOW) == [Code.OK, 0, *STANDS[:5], b"", b""]
+    assert engine.setup("ready", GENERATION, 0, 0, "", NOW) == [Code.OK, 0, *STANDS]
+    assert NO_DEFAULTS.items() <= engine.client.hgetall(engine.config_key).items()
 
 
 def test_the_ledger_is_opened_once_and_kept(empty):

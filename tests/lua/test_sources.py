@@ -27,14 +27,16 @@ from lua_sources import (
 from ducto_redis.codes import Code
 from ducto_redis.core import (
     batches,
-    flows,
+    defaults,
     hitting,
     holding,
     limiting,
     operations,
     paying,
+    planning,
     resolving,
     rolling,
+    shards,
     sweeping,
 )
 from ducto_redis.core.scripts import INJECTED_CLOCK, PORTABLE_STRUCT, ScriptSet, expand, lua_root
@@ -51,7 +53,7 @@ VARIANTS = {
 READS = {"HGET", "HMGET", "XLEN", "ZRANGE", "TIME"}
 WRITES = {"XADD", "HSET", "ZADD", "ZREM", "UNLINK", "XTRIM"}
 #: Scripts on a shard, not on a root; and those on many roots, whose names for keys are lib/item_keys'.
-ON_SHARDS = {"setup", "trim_ledger"}
+ON_SHARDS = {"setup", "set_defaults", "trim_ledger"}
 ON_MANY = {"charge_many", "reserve_many"}
 #: The script of the stand-alone limiter: one key of its own, no root, no ledger.
 ALONE = {"hit"}
@@ -90,12 +92,14 @@ def calls():
         operations.set_spend_cap(space, cap, op_id="a"),
         operations.remove_spend_cap(space, "u", "daily", op_id="a"),
         paying.set_payer(space, "u", "u", op_id="a"),
+        planning.set_plan(space, "u", None, op_id="a"),
+        defaults.write_calls(space, [0], 1, "")[0],
         limiting.set_limit(space, "u", RateLimit("1/s"), op_id="a"),
         limiting.remove_limit(space, "u", RateLimit("1/s"), op_id="a"),
         hitting.HitPlan("n", (RateLimit("1/s"),)).call("hit", "u", 1),
         operations.get_balance(space, "u"),
         next(rolling.roll(operations.get_balance(space, "u"))),
-        flows._shard_call(space, 0, "read"),
+        shards.shard_call(space, 0, "read"),
     ]
 
 
@@ -181,13 +185,14 @@ def test_commands_are_few_and_writes_are_in_one_place(name):
     if name in ALONE:
         assert seen == {"GET", "SET", "UNLINK"}
         return
-    assert seen <= READS | WRITES
+    # Fields of plans that are gone: in the config, which is small, and when defaults are changed alone.
+    assert seen <= READS | WRITES | ({"HKEYS", "HDEL"} if name == "set_defaults" else set())
     assert not seen & WRITES or name in {"lib/apply", *ON_SHARDS} or (name, seen) == ("lib/tell_crossed", {"XADD"})
     assert "XTRIM" not in seen or name == "trim_ledger"
-    assert "TIME" not in seen or name in {"lib/clock", "setup"}
+    assert "TIME" not in seen or name in {"lib/clock", "setup", "set_defaults"}
 
 
-@pytest.mark.parametrize("name", ["lib/apply", "setup"])
+@pytest.mark.parametrize("name", ["lib/apply", "setup", "set_defaults"])
 def test_the_ledger_is_written_first(name):
     """No write stands before XADD."""
     writes = [command for command in commands(name) if command in WRITES]
@@ -231,6 +236,9 @@ def test_the_arguments_of_a_script_are_told(name):
     """The last argument in the head is the last one used and the last one that the library sends; keys alike."""
     arguments = re.search(r"^  ARGV(.*?)^  Reply", head(name), re.MULTILINE | re.DOTALL)[1]
     last = max(int(number) for number in re.findall(r"^ *(?:\d-)?(\d+) ", arguments, re.MULTILINE))
+    if name == "set_defaults":  # then pairs, as many as the fifth says
+        assert (last, len(CALLS[name].args)) == (5, 5 + 2 * CALLS[name].args[4])
+        return
     taken = [int(number) for number in re.findall(r"\bARGV\[(\d+)\]", SOURCES[name])]
     if name in ON_MANY:
         per_item = max(int(number) for number in re.findall(r"\+(\d+) ", arguments))
