@@ -53,6 +53,16 @@ def check_thresholds(thresholds: object) -> tuple[int, ...]:
     return tuple(sorted(set(found)))
 
 
+def check_shadow(shadow: bool, action: CapAction, thresholds: tuple[int, ...]) -> None:
+    """Checks that a shadow is one of a deny cap, without thresholds.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if shadow and (action != "deny" or thresholds):
+        raise ValueError("a shadow counts what a deny cap would refuse; action and thresholds are not for it")
+
+
 class SpendCap(BaseModel):
     """A limit on what an account may spend in a calendar period (SPEC 3).
 
@@ -67,6 +77,8 @@ class SpendCap(BaseModel):
         anchor_day: The day, 1 to 31, on which a monthly cap starts; in shorter months their last day.
         thresholds: Percentages of the limit, 1 to 100, at most 8: the charge whose spend reaches one says so, once per
             period (``credits.cap_threshold``). For daily, monthly and total caps in UTC without a model.
+        shadow: It refuses nothing and counts what it would have refused; it stands beside the cap of the same period.
+            For daily, monthly and total "deny" caps in UTC without a model.
     """
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
@@ -80,6 +92,7 @@ class SpendCap(BaseModel):
     week_start: WeekStart = "monday"
     anchor_day: int = Field(default=1, ge=1, le=LAST_ANCHOR)
     thresholds: tuple[int, ...] = ()
+    shadow: bool = False
 
     @field_validator("model")
     @classmethod
@@ -113,6 +126,11 @@ class SpendCap(BaseModel):
             raise ValueError(
                 "thresholds go with daily, monthly and total caps in UTC, of all models, with months from the 1st"
             )
+        if self.shadow and not (self.cap_type in ("daily", "monthly", "total") and plain):
+            raise ValueError(
+                "a shadow is a daily, monthly or total cap in UTC, of all models, with months from the 1st"
+            )
+        check_shadow(self.shadow, self.action, self.thresholds)
         return self
 
     if TYPE_CHECKING:  # what may be passed is wider than what is kept
@@ -129,5 +147,6 @@ class SpendCap(BaseModel):
             week_start: WeekStart = "monday",
             anchor_day: int = 1,
             thresholds: Iterable[int] = (),
+            shadow: bool = False,
             type: CapType = "daily",  # noqa: A002 - ducto's spelling of cap_type
         ) -> None: ...

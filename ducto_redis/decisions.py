@@ -41,6 +41,10 @@ class CapNotice(BaseModel):
         refused: Whether it refused the amount.
         thresholds: Percentages of the limit whose crossing is told, as ``list_spend_caps`` lists them.
         default: Whether it is a default of the namespace, as ``list_spend_caps`` lists them.
+        shadow: Whether it refuses nothing and only counts.
+        would_refuse: Of a shadow: whether it would have refused the amount.
+        shadow_denied: Of a shadow, as ``list_spend_caps`` lists it: how many admissions it would have refused.
+        shadow_denied_amount: Likewise, their credits.
         retry_after: Of a cap that refused: likewise, when the amount fits the next period; else None.
     """
 
@@ -61,6 +65,10 @@ class CapNotice(BaseModel):
     refused: bool = False
     thresholds: tuple[int, ...] = ()
     default: bool = False
+    shadow: bool = False
+    would_refuse: bool = False
+    shadow_denied: int = 0
+    shadow_denied_amount: Decimal = Decimal(0)
     reset_after: float | None = None
     retry_after: float | None = None
 
@@ -88,6 +96,9 @@ class LimitNotice(BaseModel):
         retry_after: Seconds until the same request can pass if nobody else asks; 0 when it can now, None when never.
         refused: Whether it refused the request.
         default: Whether it is a default of the namespace (``set_defaults``).
+        shadow: Whether it refuses nothing and only counts.
+        would_refuse: Of a shadow: whether it would have refused the request.
+        shadow_denied: Of a shadow: how many admissions it would have refused, before this one.
     """
 
     scope: str
@@ -104,6 +115,9 @@ class LimitNotice(BaseModel):
     retry_after: float | None
     refused: bool = False
     default: bool = False
+    shadow: bool = False
+    would_refuse: bool = False
+    shadow_denied: int = 0
 
     @property
     def left(self) -> Fraction:
@@ -135,7 +149,7 @@ class Decision(BaseModel):
         Of several that refused with the code of the result, the one to wait for longest.
         """
         if self.error_code is None:
-            return min(self.limits, key=lambda limit: limit.left, default=None)
+            return min((each for each in self.limits if not each.shadow), key=lambda limit: limit.left, default=None)
         if self.error_code == Code.CAP_REACHED.text:
             return max((cap for cap in self.caps if cap.refused), key=_wait, default=None)
         return max(self.refusing, key=_wait, default=None)

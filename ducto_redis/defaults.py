@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ducto_redis.caps import Credits, check_thresholds
+from ducto_redis.caps import Credits, check_shadow, check_thresholds
 from ducto_redis.decisions import CapAction
 from ducto_redis.models import Result
 from ducto_redis.money import Amount
@@ -27,6 +27,7 @@ class DefaultCap(BaseModel):
         limit: Credits, >= 0.
         action: "deny" refuses, "warn" and "notify" let pass and report.
         thresholds: As of ``SpendCap``.
+        shadow: As of ``SpendCap``: beside the cap of the same period.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,11 +36,17 @@ class DefaultCap(BaseModel):
     limit: Credits = Field(ge=0)
     action: CapAction = "deny"
     thresholds: tuple[int, ...] = ()
+    shadow: bool = False
 
     @field_validator("thresholds", mode="before")
     @classmethod
     def _percentages(cls, thresholds: object) -> object:
         return check_thresholds(thresholds)
+
+    @model_validator(mode="after")
+    def _only_counts(self) -> DefaultCap:
+        check_shadow(self.shadow, self.action, self.thresholds)
+        return self
 
     if TYPE_CHECKING:  # what may be passed is wider than what is kept
 
@@ -50,6 +57,7 @@ class DefaultCap(BaseModel):
             cap_type: Literal["daily", "monthly", "total"] = "daily",
             action: CapAction = "deny",
             thresholds: Iterable[int] = (),
+            shadow: bool = False,
         ) -> None: ...
 
 
@@ -80,9 +88,9 @@ class DefaultSet(BaseModel):
     @field_validator("caps")
     @classmethod
     def _one_each(cls, caps: tuple[DefaultCap, ...]) -> tuple[DefaultCap, ...]:
-        periods = [cap.cap_type for cap in caps]
+        periods = [(cap.cap_type, cap.shadow) for cap in caps]
         if len(set(periods)) < len(periods):
-            raise ValueError("one cap per period: daily, monthly, total")
+            raise ValueError("one cap per period - daily, monthly, total - and one shadow")
         return caps
 
     @field_validator("limits", mode="before")

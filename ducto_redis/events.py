@@ -27,6 +27,7 @@ CAP_THRESHOLD: Final = "credits.cap_threshold"
 LOW_BALANCE: Final = "credits.low_balance"
 RATE_LIMITED: Final = "credits.rate_limited"
 CONCURRENCY_LIMITED: Final = "credits.concurrency_limited"
+SHADOW_DENIED: Final = "credits.shadow_denied"
 
 #: Every type this release emits.
 CREDIT_EVENT_TYPES: Final[tuple[str, ...]] = (
@@ -43,6 +44,7 @@ CREDIT_EVENT_TYPES: Final[tuple[str, ...]] = (
     LOW_BALANCE,
     RATE_LIMITED,
     CONCURRENCY_LIMITED,
+    SHADOW_DENIED,
 )
 
 

@@ -81,9 +81,10 @@ def rate_limit_headers(decision: Decision, user_id: str = "") -> dict[str, str]:
     """
     headers: dict[str, str] = {}
     own = user_id or getattr(decision, "id" if isinstance(decision, RateDecision) else "user_id", "")
-    if decision.limits:
-        headers["RateLimit-Policy"] = ", ".join(_policy(limit, own) for limit in decision.limits)
-        headers["RateLimit"] = ", ".join(_state(limit, own) for limit in decision.limits)
+    limits = [limit for limit in decision.limits if not limit.shadow]
+    if limits:
+        headers["RateLimit-Policy"] = ", ".join(_policy(limit, own) for limit in limits)
+        headers["RateLimit"] = ", ".join(_state(limit, own) for limit in limits)
     decider = decision.decider
     if decider is not None:
         headers["X-RateLimit-Limit"] = str(_integer(decider.limit))

@@ -106,6 +106,7 @@ class _Scoped(BaseModel):
 
     model: str | None = None
     operation_type: str | None = None
+    shadow: bool = False
 
     @field_validator("model")
     @classmethod
@@ -144,6 +145,8 @@ class RateLimit(_Scoped):
         algorithm: "gcra", "fixed" or "sliding".
         model: Looks only at admissions of this model, 1 to 128 bytes.
         operation_type: Looks only at admissions of this operation type, 1 to 64 bytes.
+        shadow: It refuses nothing, takes nothing of what it would have refused, and counts these; it stands beside a
+            limit that is the same but for this.
     """
 
     rate: str
@@ -162,6 +165,7 @@ class RateLimit(_Scoped):
             algorithm: Algorithm = "gcra",
             model: str | None = None,
             operation_type: str | None = None,
+            shadow: bool = False,
         ) -> None: ...
 
     else:
@@ -216,6 +220,7 @@ class ConcurrencyLimit(_Scoped):
         max_concurrent: 1 or more; the first argument.
         model: Counts only holds of this model, 1 to 128 bytes.
         operation_type: Counts only holds of this operation type, 1 to 64 bytes.
+        shadow: It refuses nothing and counts what it would have refused.
     """
 
     max_concurrent: int
@@ -223,7 +228,12 @@ class ConcurrencyLimit(_Scoped):
     if TYPE_CHECKING:
 
         def __init__(
-            self, max_concurrent: int, *, model: str | None = None, operation_type: str | None = None
+            self,
+            max_concurrent: int,
+            *,
+            model: str | None = None,
+            operation_type: str | None = None,
+            shadow: bool = False,
         ) -> None: ...
 
     else:

@@ -79,13 +79,16 @@ else
       --- @inline lib/rates
       --- @inline lib/take_rates
       told = rate_notes
-    end
-    if tokens > 0 then
-      -- The estimate grows in the label, where settling looks it up.
-      local parts_at = #packed_label - label_rest + 1
-      packed_label = string.sub(packed_label, 1, parts_at - 1) .. struct.pack('<i7', label_tokens + tokens)
-        .. string.sub(packed_label, parts_at + ((counted_bytes == 7 or counted_bytes == 18) and 7 or 0))
-      terms = string.sub(terms, 1, length_at - 1) .. string.char(#packed_label) .. packed_label .. string.sub(terms, notes_at)
+      if code == OK and (tokens > 0 or rate_shadowed) then
+        -- The estimate grows in the label, where settling looks it up; shadows are not corrected of what they did not take.
+        local parts_at, estimate = #packed_label - label_rest + 1, label_tokens + tokens
+        local counted = string.sub(packed_label, parts_at + ((counted_bytes == 7 or counted_bytes == 18) and 7 or 0))
+        if rate_shadowed and counted_bytes >= 11 then
+          counted = struct.pack('<i5i6', admitted_sequence, -admitted_ms) .. string.sub(counted, 12)
+        end
+        packed_label = string.sub(packed_label, 1, parts_at - 1) .. (estimate > 0 and struct.pack('<i7', estimate) or '') .. counted
+        terms = string.sub(terms, 1, length_at - 1) .. string.char(#packed_label) .. packed_label .. string.sub(terms, notes_at)
+      end
     end
   end
   if code == OK then

@@ -5,7 +5,7 @@
          4 field       'c<op id>[/<path>]'
          5 kind        daily, monthly, total: position of the node's counter; hourly, weekly, yearly (lib/timed); balance: not a
                        cap, the limit is the low balance that is told
-         6 action      0 deny, 1 warn, 2 notify; of a balance 128
+         6 action      0 deny, 1 warn, 2 notify; 16 a shadow, beside the cap of the kind; of a balance 128
          7 limit       units, >= 0
          8 scope       packed: length and text of zone ('' UTC) and of model ('' all), then start and end of the present
                        period in that zone and in UTC, as far as the client knows them; 0 where not; then thresholds,
@@ -30,14 +30,15 @@
 local kind, action, limit, deep = tonumber(ARGV[5]), tonumber(ARGV[6]), read_units(ARGV[7], 0), false
 local zone, model, start, stop, utc_start, utc_stop, percents_at = struct.unpack('<Bc0Bc0i6i6i6i6', ARGV[8])
 --- @include lib/load
-local has_percents = percents_at <= #ARGV[8]
+local has_percents, is_shadow_cap = percents_at <= #ARGV[8], action == SHADOW
 local is_balance = kind == BALANCE and action == THRESHOLD and not has_percents
-local is_cap = kind and kind >= DAILY and kind <= YEARLY and kind % 1 == 0 and (action == DENY or action == WARN or action == NOTIFY)
+local is_cap = kind and kind >= DAILY and kind <= YEARLY and kind % 1 == 0 and (action == DENY or action == WARN or action == NOTIFY or is_shadow_cap)
 if not limit then
   code = INVALID_AMOUNT
 elseif not (is_balance or is_cap) or #ARGV[8] - percents_at >= THRESHOLDS_MAX
-  -- Other caps have no place for thresholds yet (lib/timed).
-  or ((is_balance or has_percents) and (kind > TOTAL or zone ~= '' or model ~= '')) then
+  -- Other caps have no place for thresholds and no shadows yet (lib/timed).
+  or ((is_balance or has_percents or is_shadow_cap) and (kind > TOTAL or zone ~= '' or model ~= ''))
+  or (has_percents and is_shadow_cap) then
   code = INVALID_ARGUMENT
 else
   local last = 0
@@ -80,6 +81,9 @@ if not record then
         + (rest - rest % 100) / 100 - 1)
     end
     kept_caps = kept_caps .. item
+    if is_shadow_cap then
+      --- @include lib/without_shadow
+    end
   else
     local begun_ms, spent = now_ms, 0
     if kind <= TOTAL and kept_caps ~= present_caps then

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from model_state import BESIDE
 from told import Units
 
 import ducto_redis
@@ -100,8 +101,9 @@ class Calls:
     def set_cap(
         self, account, period, action, limit, model="", zone="UTC", week_start="monday", anchor_day=1, thresholds=()
     ):  # fmt: skip
-        cap = SpendCap(user_id=account, cap_type=period, action=action, limit=self.credits(limit), model=model or None,
-                       timezone=zone, week_start=week_start, anchor_day=anchor_day, thresholds=thresholds)  # fmt: skip
+        kind = {"action": "deny", "shadow": True} if action == "shadow" else {"action": action}
+        cap = SpendCap(user_id=account, cap_type=period, limit=self.credits(limit), model=model or None, timezone=zone,
+                       week_start=week_start, anchor_day=anchor_day, thresholds=thresholds, **kind)  # fmt: skip
         return self.store.set_spend_cap(cap)
 
     def set_low(self, account, threshold):
@@ -119,13 +121,16 @@ class Calls:
     def set_defaults(self, plan, level, caps, limits):
         """Caps by period, limits as the model has them."""
         made = [
-            DefaultCap(cap_type=period, action=action, limit=self.credits(limit), thresholds=thresholds)
-            for period, (action, limit, thresholds) in caps.items()
-        ]
-        return self.store.set_defaults(made, [self._limit(*each[:4], burst=each[4]) for each in limits], plan=plan,
-                                       level=level)  # fmt: skip
+            DefaultCap(cap_type=period, action="deny" if key == BESIDE else action, limit=self.credits(limit),
+                       thresholds=thresholds, shadow=key == BESIDE)
+            for (period, key), (action, limit, thresholds) in caps.items()
+        ]  # fmt: skip
+        rates = [self._limit(*each[:4], burst=each[4], shadow=each[5]) for each in limits]
+        return self.store.set_defaults(made, rates, plan=plan, level=level)
 
     def remove_cap(self, account, period, model=""):
+        if model == BESIDE:
+            return self.store.remove_spend_cap(account, period, shadow=True)
         return self.store.remove_spend_cap(account, period, model or None)
 
     def available(self, account):
@@ -140,9 +145,9 @@ class Calls:
 
     # Limits
 
-    def _limit(self, algorithm, counts, limit, period, *, burst=None, model="", operation=""):
+    def _limit(self, algorithm, counts, limit, period, *, burst=None, model="", operation="", shadow=False):
         """The library's definition; amounts are credits there, and whole ones."""
-        scope = {"model": model or None, "operation_type": operation or None}
+        scope = {"model": model or None, "operation_type": operation or None, "shadow": shadow}
         if algorithm == "concurrency":
             return ducto_redis.ConcurrencyLimit(limit, **scope)
         one = self.units.one if counts == "amount" else 1

@@ -167,10 +167,12 @@ class Comparison(RuleBasedStateMachine):
         self.tally["shortfall"] += outcome.get("shortfall", 0) > 0
         self.tally["breached"] += name in CHARGING and code is None and bool(outcome["caps"])
         self.tally["own counters"] += any(each[8] or each[9] != "UTC" for each in outcome.get("caps", ()))
-        self.tally["own first days"] += any(each[10:] != ("monday", 1) for each in outcome.get("caps", ()))
+        self.tally["own first days"] += any(each[10:12] != ("monday", 1) for each in outcome.get("caps", ()))
+        self.tally["shadow of a cap"] += sum(each[13] for each in outcome.get("caps", ()))
         for each in () if asks else outcome.get("limits", ()):
             self.tally[f"limit: {each[1]} {each[2]}"] += 1
-            self.tally[f"limit refused: {each[1]}"] += each[9]
+            self.tally[f"limit refused: {each[1]}"] += each[11]
+            self.tally["shadow of a limit"] += each[9]
 
     # Time
 

@@ -206,13 +206,33 @@ FAULTS = (
         "elseif false then",
     ),
     Fault("a default counts no open holds", "lib/merge_defaults", "nodes[merged_path][OPEN_HOLDS]", "0"),
-    Fault(
-        "a default in place of an own limit begins anew",
-        "remove_limit",
-        "string.sub(found_limit, 3)",
-        "string.rep(string.char(0), #found_limit - 2)",
-    ),
+    Fault("an own limit in place of a default begins anew", "set_limit", "found_limit or found_default", "found_limit"),
     Fault("what defaults have used counts for others", "lib/apply", "'m' .. path, string.sub", "'m', string.sub"),
+    Fault("a shadow refuses", "lib/rates", "refuses and what % 8 >= IS_SHADOW", "false"),
+    Fault("a shadow takes what it would have refused", "lib/rates", "(rate_kind == CONCURRENT and cost or 0)", "cost"),
+    Fault(
+        "a shadow is corrected of what it never took",
+        "lib/correct_rates",
+        "and not (label_shadowed and what % 8 >= IS_SHADOW)",
+        "",
+    ),
+    Fault(
+        "what a shadow would have refused is not counted", "lib/rates", "#packed_limit - 6) + 1)", "#packed_limit - 6))"
+    ),
+    Fault(
+        "shadow caps count refusals of others",
+        "lib/take_rates",
+        "string.sub(notes, 1, -1 - #shadow_notes), nil",
+        "notes, shadowed",
+    ),
+    Fault("a shadow cap forgets what was counted", "lib/count_shadows", "known_count, known_total\n", "0, 0\n"),
+    Fault(
+        "a shadow cap stands in its cap's place",
+        "lib/without_cap",
+        "and (string.byte(kept_caps, at + 1) == SHADOW) == is_shadow_cap",
+        "",
+    ),
+    Fault("a shadow looks at spend alone", "lib/gate", "limit - node[kind] - node[ADMITTED]\n", "limit - node[kind]\n"),
 )
 
 

@@ -191,15 +191,15 @@ class Engine:
 
     def remove_cap(self, op_id: str, kind: Any = DAILY, path: str = "", model: str = "") -> CapRemoved:
         field = field_of("c", op_id, path)
-        return shaped(CapRemoved, self.run("remove_spend_cap", path, field, kind, model))
+        return shaped(CapRemoved, self.run("remove_spend_cap", path, field, kind, model, 0))
 
     def read(self, path: str = "") -> Account:
         reply = self.run("read_account", path)
         levels = reply[5:]
-        assert len(levels) in (0, 5 * len(levels_of(path)))
-        nodes = tuple(read_node(data) if data else None for data in levels[::5])
-        timed = tuple(tuple(read_timed(data)) for data in levels[3::5])
-        return Account(*reply[:3], nodes, tuple(records.caps_in(data) for data in levels[1::5]), timed)
+        assert len(levels) in (0, 6 * len(levels_of(path)))
+        nodes = tuple(read_node(data) if data else None for data in levels[::6])
+        timed = tuple(tuple(read_timed(data)) for data in levels[3::6])
+        return Account(*reply[:3], nodes, tuple(records.caps_in(data) for data in levels[1::6]), timed)
 
     # What is stored.
 

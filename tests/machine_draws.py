@@ -51,7 +51,7 @@ tokens = st.one_of(st.just(0), st.integers(1, 40)) if LIMITED else st.just(0)
 #: Thresholds of a cap, in per cent.
 percentages = st.sampled_from([(), (), (50,), (50, 80, 100), (1, 99)])
 plans = st.sampled_from([None, None, "free", "pro"])
-actions = st.sampled_from(["deny", "deny", "warn", "notify", None])
+actions = st.sampled_from(["deny", "deny", "warn", "notify", "shadow", None])
 used_tokens = st.one_of(st.none(), st.integers(0, 60)) if LIMITED else st.none()
 operations = st.sampled_from(["usage", "usage", "chat"]) if LIMITED else st.just("usage")
 precisions = st.sampled_from([3, 0, 0]) if LIMITED else st.just(3)
@@ -63,7 +63,13 @@ limits = st.tuples(
     st.integers(1, 60),
     st.sampled_from([*PERIODS, 60_000, 3_600_000]),
     st.one_of(st.none(), st.integers(1, 60)),
-    st.fixed_dictionaries({"model": st.sampled_from(["", "", "m"]), "operation": st.sampled_from(["", "", "chat"])}),
+    st.fixed_dictionaries(
+        {
+            "model": st.sampled_from(["", "", "m"]),
+            "operation": st.sampled_from(["", "", "chat"]),
+            "shadow": st.sampled_from([False, False, False, True]),
+        }
+    ),
 )
 first_limits = st.lists(limits, max_size=8) if LIMITED else st.just([])
 trickles = st.one_of(st.integers(1, 30), st.sampled_from([99, 100, 999, 1_000, 2_500, 20_000, "retry-1", "retry+0"]))
@@ -73,9 +79,10 @@ def default_limits(rates: tuple[int, int, int], one: int) -> list[tuple[Any, ...
     """Limits that are defaults: one of requests, one of credits, one of open holds."""
     requests, amount, holds = rates
     return [
-        ("gcra", "requests", requests, 10_000, None),
-        ("fixed", "amount", 10 * amount * one, 60_000, None),
-        ("concurrency", "requests", holds, 60_000, None),
+        ("gcra", "requests", requests, 10_000, None, False),
+        ("gcra", "requests", 1 + requests // 2, 10_000, None, True),
+        ("fixed", "amount", 10 * amount * one, 60_000, None, False),
+        ("concurrency", "requests", holds, 60_000, None, False),
     ]
 
 

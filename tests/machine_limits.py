@@ -27,15 +27,15 @@ class LimitRules:
     @rule(account=limited_accounts, pick=st.integers(0, 40))
     def unlimit(self, account, pick):
         """Removes one that is there, or says that it is not."""
-        algorithm, identity = "gcra", ("requests", 60_000, "", "")
+        algorithm, identity = "gcra", ("requests", 60_000, "", "", False)
         mine = [each for level in levels_of(account) for each in self.model.limits.get(level, {}).values()]
         if mine:
             account, algorithm = mine[pick % len(mine)].scope, mine[pick % len(mine)].algorithm
             identity = mine[pick % len(mine)].identity
-        counts, period, model, operation = identity
+        counts, period, model, operation, shadow = identity
         counts, period = ("requests", 1_000) if algorithm == "concurrency" else (counts, period)
         self.do("remove_limit", account=account, algorithm=algorithm, counts=counts, period=period, model=model,
-                operation=operation)  # fmt: skip
+                operation=operation, shadow=shadow)  # fmt: skip
 
     @rule(account=limited_accounts, amount=st.one_of(st.integers(1, 4), amounts), mode=modes, step=trickles,
           tokens=tokens, times=st.integers(2, 6), holds=st.booleans())  # fmt: skip

@@ -22,7 +22,7 @@ from machine_draws import (
     week_starts,
     zones,
 )
-from model_state import MAX, levels_of
+from model_state import BESIDE, MAX, levels_of
 
 
 class MoneyRules:
@@ -37,12 +37,15 @@ class MoneyRules:
             self._again(-1, {})
 
     @rule(account=accounts, period=periods, limit=amounts, model=st.sampled_from(["", "", "m"]), zone=zones,
-          action=st.sampled_from(["deny", "deny", "deny", "warn", "notify", None]), week_start=week_starts,
+          action=st.sampled_from(["deny", "deny", "deny", "warn", "notify", "shadow", None]), week_start=week_starts,
           anchor_day=anchors, told_at=percentages)  # fmt: skip
     def cap(self, account, period, action, limit, *, model, zone, week_start, anchor_day, told_at):
         period = "daily" if period == "hourly" and not self.hourly else period
         if action is None:
             self.do("remove_cap", account=account, period=period, model=model)
+            return
+        if action == "shadow":
+            self._shadow(account, period, limit, remove=anchor_day == 31)
             return
         # EXCLUSION 2: another zone or first day counts from the next period on; tests/lua/test_timed_caps.py has it.
         known = self.model.caps.get(account, {}).get((period, model))
@@ -56,12 +59,23 @@ class MoneyRules:
         self.do("set_cap", account=account, period=period, action=action, limit=self.units(limit, account), model=model,
                 zone=zone, thresholds=told_at if simple else (), **starts)  # fmt: skip
 
+    def _shadow(self, account, period, limit, *, remove):
+        """One beside the cap of a period, or none."""
+        period = period if period in ("daily", "monthly", "total") else "daily"
+        if remove:
+            self.do("remove_cap", account=account, period=period, model=BESIDE)
+        else:
+            self.do("set_cap", account=account, period=period, action="shadow", limit=self.units(limit, account))
+
     @rule(pick=picks, limit=amounts, action=st.sampled_from(["deny", "deny", "warn", "notify"]), told_at=percentages)
     def cap_again(self, pick, limit, action, told_at):
         """Another limit, action and thresholds for a cap that is there."""
         there = [(account, *key) for account, mine in self.model.caps.items() for key in mine]
         if there:
             account, period, model = there[pick % len(there)]
+            if model == BESIDE:
+                self._shadow(account, period, limit, remove=False)
+                return
             known = self.model.caps[account][period, model]
             self.do("set_cap", account=account, period=period, action=action, limit=self.units(limit, account),
                     model=model, zone=known.zone, week_start=known.week_start, anchor_day=known.anchor_day,
@@ -89,9 +103,11 @@ class MoneyRules:
           rates=st.tuples(*[st.integers(2, 12)] * 3))  # fmt: skip
     def defaults(self, plan, level, limit, action, *, told_at, period, more, rates):
         """What holds for a plan, a level, or all; the same limits are there from the first set for all on."""
-        caps = {period: (action, self.units(limit, "u"), told_at)} if action else {}
+        is_shadow = action == "shadow"
+        caps = {(period, BESIDE if is_shadow else ""): (action, self.units(limit, "u"), () if is_shadow else told_at)}
+        caps = caps if action else {}
         if more > 30:
-            caps["total" if period == "daily" else "daily"] = ("deny", more * self.units_told.one, ())
+            caps["total" if period == "daily" else "daily", ""] = ("deny", more * self.units_told.one, ())
         limits = (
             default_limits(rates, self.units_told.one)
             if (None, None) in self.model.defaults.sets or not (plan or level)

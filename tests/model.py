@@ -33,7 +33,7 @@ from __future__ import annotations
 from typing import Any
 
 from model_limits import Ask, LimitState
-from model_state import MAX, Cap, Hold, Notice, Outcome, levels_of
+from model_state import BESIDE, MAX, Cap, Hold, Notice, Outcome, levels_of
 
 FRESH = {"idempotent": False, "key_reused": False}
 CANCELLED = {"error_code": "cancelled"}
@@ -56,8 +56,18 @@ class SeedModel(LimitState):
         told = {"caps": caps, "limits": limits}
         if limited or (caps and binds):
             return {"error_code": limited or "cap_reached", **told}
-        enough = amount <= (hold.amount if hold else 0) + self.free(payer, floor)
-        return {"error_code": None if enough else "insufficient_credits", **told}
+        if amount > (hold.amount if hold else 0) + self.free(payer, floor):
+            return {"error_code": "insufficient_credits", **told}
+        return {"error_code": None, **told, "caps": (*caps, *(self._shadows(account, amount, hold) if binds else ()))}
+
+    def _shadows(self, account: str, amount: int, hold: Hold | None) -> tuple[Any, ...]:
+        """The shadows that would have refused what is admitted now; they count it."""
+        told = []
+        for each in self.notices(account, "", by_level=False):
+            if each.shadow and amount - self.own_part(each, hold) > max(0, each.free):
+                told.append(each.told(would=True))
+                self.count_shadow(each, amount)
+        return tuple(told)
 
     def grant(self, account: str, amount: int, kind: str, key: str | None) -> Outcome:
         """``add_credits``."""
@@ -171,12 +181,14 @@ class SeedModel(LimitState):
         return tuple(
             each.told(first=each.spent - charged <= each.limit, over=each.action == "deny")
             for each in notices
-            if each.spent > each.limit and charged
+            if each.spent > each.limit and charged and not each.shadow
         )
 
-    def _charge(self, hold: Hold, asked: int, charged: int, model: str, by: str) -> Outcome:
+    def _charge(
+        self, hold: Hold, asked: int, charged: int, model: str, by: str, shadows: tuple[Any, ...] = ()
+    ) -> Outcome:  # fmt: skip
         hold.state = "settled"
-        caps = self._spend(hold.account, charged, model, hold.payer)
+        caps = (*self._spend(hold.account, charged, model, hold.payer), *shadows)
         return self._end(hold, "settled", asked, self._answer(hold.payer, None, charged, asked, caps), by)
 
     def settle(
@@ -208,7 +220,7 @@ class SeedModel(LimitState):
             decided = self._gate(account, asked, hold.floor, payer=hold.payer, binds=True, model=hold.model, hold=hold)
         self.correct(hold, 0 if decided["error_code"] else asked, 0 if decided["error_code"] else None)
         if decided["error_code"] is None:
-            return self._charge(hold, asked, asked, hold.model, "deduct_credits")
+            return self._charge(hold, asked, asked, hold.model, "deduct_credits", decided["caps"])
         return self._end(hold, "refused", asked, self._answer(hold.payer, decided["error_code"], 0, 0, decided["caps"]))
 
     def release(self, account: str, hold_id: str) -> Outcome:
@@ -231,14 +243,19 @@ class SeedModel(LimitState):
         """``set_spend_cap``; a cap that is replaced keeps its counter and moves to the end of the list."""
         self.known |= set(levels_of(account))
         mine = self.caps.setdefault(account, {})
+        model = BESIDE if action == "shadow" else model
         old = mine.pop((period, model), None)
         if old is None:
-            simple = period in ("daily", "monthly", "total") and zone == "UTC" and not model and anchor_day == 1
+            simple = (
+                period in ("daily", "monthly", "total") and zone == "UTC" and model in ("", BESIDE) and anchor_day == 1
+            )
             old = Cap(action, limit, zone, self.now, None if simple else {}, week_start, anchor_day)
         if thresholds and old.own is not None:
             mine[period, model] = old
             return {"error_code": "invalid_argument"}
         old.action, old.limit, old.thresholds = action, limit, thresholds
+        if action == "shadow":
+            self.shadow_counts.pop((account, period), None)
         mine[period, model] = old
         return {"error_code": None}
 
@@ -259,7 +276,10 @@ class SeedModel(LimitState):
 
     def remove_cap(self, account: str, period: str, *, model: str = "") -> Outcome:
         """``remove_spend_cap``."""
-        return {"error_code": None, "removed": self.caps.get(account, {}).pop((period, model), None) is not None}
+        removed = self.caps.get(account, {}).pop((period, model), None)
+        if removed and model == BESIDE:
+            self.shadow_counts.pop((account, period), None)
+        return {"error_code": None, "removed": removed is not None}
 
     def available(self, account: str) -> Outcome:
         """``get_available``."""
@@ -274,7 +294,8 @@ class SeedModel(LimitState):
         mine = [each for each in self.notices(account) if each.scope == account]
         resets = tuple(
             (None if each.period == "total" else each.cap.bounds(each.period, self.now)[1],
-             None if each.cap.own is None else each.cap.since, each.cap.thresholds, each.cap.default)
+             None if each.cap.own is None else each.cap.since, each.cap.thresholds, each.cap.default,
+             *(self.shadow_counts.get((account, each.period), (0, 0)) if each.shadow else (0, 0)))
             for each in mine
         )  # fmt: skip
         return {"caps": tuple(each.told() for each in mine), "resets": resets}
@@ -283,7 +304,7 @@ class SeedModel(LimitState):
         """``check_spend_cap``: a refusing deny cap, else the largest overshoot, else the least room."""
         code = None if account in self.known else "account_unknown"
         ranked = []
-        for at, each in enumerate(self.notices(account, model)):
+        for at, each in enumerate(each for each in self.notices(account, model) if not each.shadow):
             over = each.spent + (amount or 0) - each.limit
             refuses = each.action == "deny" and (1 if amount is None else amount) > max(0, each.free)
             rank = (0, each.free) if refuses else (1, -over) if over > 0 else (2, each.free)

@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_rates import KINDS, Limit, identity_of
-from model_state import Cap, levels_of
+from model_state import BESIDE, Cap, levels_of
 
-#: A default cap: action, limit, thresholds; a default limit: algorithm, counts, limit, period, burst.
+#: A default cap: action, limit, thresholds; a default limit: algorithm, counts, limit, period, burst, shadow.
 DefaultCap = tuple[str, int, tuple[int, ...]]
-DefaultLimit = tuple[str, str, int, int, int | None]
+DefaultLimit = tuple[str, str, int, int, int | None, bool]
 
 
 @dataclass
 class Defaults:
     """Sets by plan and level, and which plan each account is on; mixed into the model."""
 
-    sets: dict[tuple[str | None, int | None], tuple[dict[str, DefaultCap], list[DefaultLimit]]] = field(
+    sets: dict[tuple[str | None, int | None], tuple[dict[tuple[str, str], DefaultCap], list[DefaultLimit]]] = field(
         default_factory=dict
     )
     plans: dict[str, str] = field(default_factory=dict)
@@ -36,34 +36,35 @@ class Defaults:
         plan = self.plans.get(account)
         return plan if any(plan == of for of, _ in self.sets) else None
 
-    def _sets_for(self, account: str) -> list[tuple[dict[str, DefaultCap], list[DefaultLimit]]]:
+    def _sets_for(self, account: str) -> list[tuple[dict[tuple[str, str], DefaultCap], list[DefaultLimit]]]:
         # The weakest first.
         level, plan = len(levels_of(account)), self.plan_of(account)
         keys = [(None, None), (None, level)] + ([(plan, None), (plan, level)] if plan else [])
         return [self.sets[key] for key in keys if key in self.sets]
 
     def caps(self, account: str) -> dict[tuple[str, str], Cap]:
-        """Caps by period, in the order daily, monthly, total."""
-        found: dict[str, DefaultCap] = {}
+        """Caps by period, in the order daily, monthly, total; a shadow behind the cap of its period."""
+        found: dict[tuple[str, str], DefaultCap] = {}
         for caps, _ in self._sets_for(account):
             found |= caps
         return {
-            (period, ""): Cap(*found[period][:2], "UTC", 0, None, thresholds=found[period][2], default=True)
+            (period, key): Cap(*found[period, key][:2], "UTC", 0, None, thresholds=found[period, key][2], default=True)
             for period in ("daily", "monthly", "total")
-            if period in found
+            for key in ("", BESIDE)
+            if (period, key) in found
         }
 
     def limits(self, account: str, opened: Any) -> dict[Any, Limit]:
         """Limits by identity, with what was used under the same algorithm; ``opened`` counts the open holds of one."""
         found: dict[Any, DefaultLimit] = {}
         for _, limits in self._sets_for(account):
-            found |= {identity_of(each[0], each[1], each[3], "", ""): each for each in limits}
+            found |= {identity_of(each[0], each[1], each[3], "", "", shadow=each[5]): each for each in limits}
         made = {}
-        for identity, (algorithm, counts, limit, period, burst) in found.items():
+        for identity, (algorithm, counts, limit, period, burst, shadow) in found.items():
             kept = self.used.get(account, {}).get(identity)
             if kept is None or kept.algorithm != algorithm:
                 length = 0 if algorithm == "concurrency" else period
-                kept = KINDS[algorithm](algorithm, counts, limit, length, burst, scope=account)
+                kept = KINDS[algorithm](algorithm, counts, limit, length, burst, scope=account, shadow=shadow)
                 if algorithm == "concurrency":
                     kept.count = lambda kept=kept: opened(kept)
             kept.limit, kept.burst = limit, burst

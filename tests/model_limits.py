@@ -78,11 +78,11 @@ class LimitState(State):
 
     def set_limit(
         self, account: str, algorithm: str, counts: str, limit: int, period: int, *, burst: int | None = None,
-        model: str = "", operation: str = "",
+        model: str = "", operation: str = "", shadow: bool = False,
     ) -> Outcome:  # fmt: skip
         """``set_rate_limit`` and ``set_concurrency_limit``; what was used stays when the algorithm does."""
         mine = self.limits.setdefault(account, {})
-        identity = identity_of(algorithm, counts, period, model, operation)
+        identity = identity_of(algorithm, counts, period, model, operation, shadow=shadow)
         if identity not in mine and len(mine) >= MOST_LIMITS:
             return {"error_code": "too_many_limits"}
         if identity not in mine and (default := self._defaults_of(account).get(identity)):
@@ -91,19 +91,21 @@ class LimitState(State):
         self.known |= set(levels_of(account))
         if identity in mine and mine[identity].algorithm == algorithm:
             mine[identity].replace(self.now, limit, burst)
+            mine[identity].denied = 0
             return {"error_code": None}
         period = 0 if algorithm == "concurrency" else period
-        made = KINDS[algorithm](algorithm, counts, limit, period, burst, model, operation, account)
+        made = KINDS[algorithm](algorithm, counts, limit, period, burst, model, operation, account, shadow)
         if algorithm == "concurrency":
             made.count = lambda: self._open_holds(made)
         mine[identity] = made
         return {"error_code": None}
 
     def remove_limit(
-        self, account: str, algorithm: str, counts: str, period: int, *, model: str = "", operation: str = ""
-    ) -> Outcome:
+        self, account: str, algorithm: str, counts: str, period: int, *, model: str = "", operation: str = "",
+        shadow: bool = False,
+    ) -> Outcome:  # fmt: skip
         """``remove_rate_limit`` and ``remove_concurrency_limit``."""
-        identity = identity_of(algorithm, counts, period, model, operation)
+        identity = identity_of(algorithm, counts, period, model, operation, shadow=shadow)
         removed = self.limits.get(account, {}).pop(identity, None)
         if removed and identity in self._defaults_of(account):
             self.defaults.used.setdefault(account, {})[identity] = removed
@@ -111,7 +113,9 @@ class LimitState(State):
 
     def listed_limits(self, account: str) -> Outcome:
         """``list_rate_limits`` and ``list_concurrency_limits``, as one."""
-        return {"error_code": None, "limits": self._told((each, False, 0) for each in self._of(account))}
+        mine = self._of(account)
+        denied = tuple(sorted((*each.identity, each.denied) for each in mine))
+        return {"error_code": None, "limits": self._told((each, False, 0) for each in mine), "denied": denied}
 
     # Deciding
 
@@ -123,20 +127,32 @@ class LimitState(State):
             refuses = cost > 0 and not each.fits(self.now, cost)
             looked.append((each, refuses, cost))
         refusing = {"concurrency_limit" if each.algorithm == "concurrency" else "rate_limited"
-                    for each, refuses, _ in looked if refuses}  # fmt: skip
+                    for each, refuses, _ in looked if refuses and not each.shadow}  # fmt: skip
         return min(refusing, default=None), self._told(looked)  # "concurrency_limit" comes first
 
-    def take(self, account: str, ask: Ask, hold: Hold | None = None) -> tuple[Any, ...]:
-        """An admission; what is told of each limit after it. What a hold took is remembered with it."""
+    def take(self, account: str, ask: Ask, hold: Hold | None = None, grown: Hold | None = None) -> tuple[Any, ...]:
+        """An admission; what is told of each limit after it. What a hold took is remembered with it.
+
+        What a shadow would have refused takes nothing of it, and no shadow is corrected when the hold ends.
+        """
         self._keep(levels_of(account))
-        looked = self.looked_at(account, ask)
-        for each in looked:
-            each.take(self.now, self._cost(each, ask))
+        told, would_any = [], False
+        for each in self.looked_at(account, ask):
+            cost = self._cost(each, ask)
+            would = each.shadow and cost > 0 and not each.fits(self.now, cost)
+            told.append((each, would, 0))
+            would_any = would_any or would
+            each.denied += would
+            if not would:
+                each.take(self.now, cost)
         if hold:
             # A successor asks no limit for tokens, but those it is said to have used are counted when it ends.
             every = [each for level in levels_of(account) for each in self._of(level)]
             hold.took = [each for each in every if each.sees(ask.model, ask.operation)]
-        return self._told((each, False, 0) for each in looked)
+            hold.took = [each for each in hold.took if not (would_any and each.shadow)]
+        if grown and would_any:
+            grown.took = [each for each in grown.took if not each.shadow]
+        return self._told(told)
 
     def correct(self, hold: Hold, amount: int, tokens: int | None) -> None:
         """An open hold ends, and turned out as so much; without tokens the estimate of them stands."""
@@ -186,7 +202,8 @@ class LimitState(State):
         """As results tell them, in an order of their own."""
         return tuple(sorted(
             (each.scope, each.algorithm, "" if each.algorithm == "concurrency" else each.counts, each.limit,
-             each.used(self.now), each.remaining(self.now), each.model, each.operation, each.period, refuses,
-             (each.retry_ms(self.now, cost) or -1) if refuses else 0)
+             each.used(self.now), each.remaining(self.now), each.model, each.operation, each.period,
+             refuses and each.shadow, each.shadow, refuses and not each.shadow,
+             (each.retry_ms(self.now, cost) or -1) if refuses and not each.shadow else 0)
             for each, refuses, cost in looked
         ))  # fmt: skip

@@ -43,11 +43,13 @@ class Limit:
     model: str = ""
     operation: str = ""
     scope: str = ""
+    shadow: bool = False
+    denied: int = 0  # of a shadow: what it would have refused
     log: list[tuple[int, int]] = field(default_factory=list)
 
     @property
-    def identity(self) -> tuple[str, int, str, str]:
-        return identity_of(self.algorithm, self.counts, self.period, self.model, self.operation)
+    def identity(self) -> tuple[str, int, str, str, bool]:
+        return identity_of(self.algorithm, self.counts, self.period, self.model, self.operation, shadow=self.shadow)
 
     @property
     def most(self) -> int:
@@ -222,7 +224,9 @@ class Concurrency(Limit):
 KINDS = {"gcra": Bucket, "fixed": Windows, "sliding": Windows, "concurrency": Concurrency}
 
 
-def identity_of(algorithm: str, counts: str, period: int, model: str, operation: str) -> tuple[str, int, str, str]:
+def identity_of(
+    algorithm: str, counts: str, period: int, model: str, operation: str, *, shadow: bool = False
+) -> tuple[str, int, str, str, bool]:
     """What makes two limits of an account the same."""
     is_open = algorithm == "concurrency"
-    return ("concurrency" if is_open else counts, 0 if is_open else period, model, operation)
+    return ("concurrency" if is_open else counts, 0 if is_open else period, model, operation, shadow)

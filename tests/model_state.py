@@ -14,6 +14,8 @@ HOUR_MS = 3_600_000
 Outcome = dict[str, Any]
 Record = tuple[str, str, str]  # letter of its kind, account, id
 FOREVER = 2**62
+#: In the place of a model: the shadow that stands beside the cap of a period; its action is "shadow".
+BESIDE = "~"
 ONE_DAY = timedelta(days=1)
 WEEK = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -132,10 +134,16 @@ class Notice:
     model: str
     cap: Cap
 
-    def told(self, *, first: bool = False, over: bool = False) -> tuple[Any, ...]:
+    @property
+    def shadow(self) -> bool:
+        """Whether it only counts."""
+        return self.action == "shadow"
+
+    def told(self, *, first: bool = False, over: bool = False, would: bool = False) -> tuple[Any, ...]:
         """As results tell it."""
-        return (self.scope, self.period, self.action, self.limit, self.spent, self.held, first, over,
-                self.model or None, self.cap.zone, self.cap.week_start, self.cap.anchor_day)  # fmt: skip
+        action = "deny" if self.shadow else self.action
+        return (self.scope, self.period, action, self.limit, self.spent, self.held, first, over, self.model or None,
+                self.cap.zone, self.cap.week_start, self.cap.anchor_day, self.shadow, would)  # fmt: skip
 
     @property
     def free(self) -> int:
@@ -162,11 +170,18 @@ class State:
         self.payers: dict[str, str] = {}  # account -> an ancestor
         self.low: dict[str, int] = {}  # account -> the balance that is told as low
         self.crossed: list[tuple[str, str, int, int, int, int]] = []  # thresholds, in the order of their crossing
+        # Account and period -> how many admissions its shadow would have refused, and their sum.
+        self.shadow_counts: dict[tuple[str, str], tuple[int, int]] = {}
         self.caps: dict[str, dict[tuple[str, str], Cap]] = {}  # account -> period and model -> cap
 
     def caps_of(self, account: str) -> dict[tuple[str, str], Cap]:
         """The caps that hold for an account itself."""
         return self.caps.get(account, {})
+
+    def count_shadow(self, shadow: Notice, amount: int) -> None:
+        """An admission that a shadow would have refused."""
+        count, total = self.shadow_counts.get((shadow.scope, shadow.period), (0, 0))
+        self.shadow_counts[shadow.scope, shadow.period] = (count + 1, min(total + amount, MAX))
 
     # Time
 
@@ -251,7 +266,8 @@ class State:
             Notice(level, period, cap.action, cap.limit, self.spent(level, period, cap), self.admitted(level, of_model),
                    of_model, cap)
             for level in levels_of(account)
-            for (period, of_model), cap in self.caps_of(level).items()
+            for (period, key), cap in self.caps_of(level).items()
+            for of_model in ("" if key == BESIDE else key,)
             if model is None or of_model in ("", model)
         ]  # fmt: skip
         levels = levels_of(account)

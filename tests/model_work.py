@@ -52,7 +52,7 @@ class Model(SeedModel):
         decided = self._gate(account, amount, floor, payer=payer, binds=True, model=model, ask=ask)
         if decided["error_code"]:
             return self._refused_charge(payer, **decided)
-        caps = self._spend(account, amount, model, payer)
+        caps = (*self._spend(account, amount, model, payer), *decided["caps"])
         answer = {**self._answer(payer, None, amount, amount, caps), "limits": ()}
         self.keys[record] = (self.travelled, answer)
         return {**answer, "limits": self.take(account, ask)}
@@ -95,7 +95,7 @@ class Model(SeedModel):
             "available": balance - held, "expires_at": hold.expires, "caps": (), "limits": (), **FRESH,
         }  # fmt: skip
         self.keys[record] = (self.travelled, {"asked": amount, "ttl": ttl_ms, "tokens": tokens, "told": told})
-        return {**told, "caps": decided["caps"], "limits": self.take(account, ask)}
+        return {**told, "caps": decided["caps"], "limits": self.take(account, ask, grown=hold)}
 
     def succeed(
         self, account: str, hold_id: str, asked: int, *, next_amount: int, ttl_ms: int = 600_000, model: str = "",

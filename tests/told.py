@@ -44,7 +44,7 @@ class Units:
         if isinstance(value, CapNotice):
             return (value.scope, value.cap_type, value.action, *map(self.units_of, (value.limit, value.spent)),
                     self.units_of(value.held), value.first, value.over_cap, value.model, value.timezone,
-                    value.week_start, value.anchor_day)  # fmt: skip
+                    value.week_start, value.anchor_day, value.shadow, value.would_refuse)  # fmt: skip
         if isinstance(value, tuple):
             told = [self.plain(each) for each in value]
             return tuple(sorted(told) if value and isinstance(value[0], HoldInfo) else told)
@@ -63,7 +63,13 @@ class Units:
         ]
         wait = 0 if not notice.refused else -1 if notice.retry_after is None else in_ms(notice.retry_after)
         return (notice.scope, notice.algorithm, counts, *figures, notice.model or "", notice.operation_type or "",
-                notice.period_ms or 0, notice.refused, wait)  # fmt: skip
+                notice.period_ms or 0, notice.would_refuse, notice.shadow, notice.refused, wait)  # fmt: skip
+
+    def _denied(self, notice: Any) -> tuple[Any, ...]:
+        """What a listed shadow has counted, by its identity."""
+        is_open = notice.algorithm == "concurrency"
+        what = ("concurrency" if is_open else notice.counts, 0 if is_open else notice.period_ms)
+        return (*what, notice.model or "", notice.operation_type or "", notice.shadow, notice.shadow_denied)
 
     def seen_in(self, result: Any, told: Outcome) -> Outcome:
         """What a result says of what the model tells."""
@@ -71,9 +77,18 @@ class Units:
         for key, expected in told.items():
             if key == "resets":
                 seen[key] = tuple(
-                    (self.plain(cap.reset_at), self.plain(cap.counted_since), cap.thresholds, cap.default)
+                    (
+                        self.plain(cap.reset_at),
+                        self.plain(cap.counted_since),
+                        cap.thresholds,
+                        cap.default,
+                        cap.shadow_denied,
+                        self.units_of(cap.shadow_denied_amount),
+                    )
                     for cap in result.caps
                 )
+            elif key == "denied":
+                seen[key] = tuple(sorted(self._denied(each) for each in result.limits))
             elif key == "limits":
                 seen[key] = self.limits(getattr(result, "limits", ()))
             elif isinstance(expected, dict) and getattr(result, key) is not None:

@@ -195,9 +195,11 @@ class AsyncCreditManager(AsyncManagedWork):
         """Registers a cap, replacing the account's cap of the same period. See ``RedisStore.set_spend_cap``."""
         return await self._done(await self.store.set_spend_cap(cap))
 
-    async def remove_spend_cap(self, user_id: str, cap_type: str, model: str | None = None) -> CapResult:
+    async def remove_spend_cap(
+        self, user_id: str, cap_type: str, model: str | None = None, *, shadow: bool = False
+    ) -> CapResult:
         """Removes the account's cap of a period; ``removed`` says whether there was one."""
-        return await self._done(await self.store.remove_spend_cap(user_id, cap_type, model))
+        return await self._done(await self.store.remove_spend_cap(user_id, cap_type, model, shadow=shadow))
 
     async def list_spend_caps(self, user_id: str) -> CapListResult:
         """The account's own caps with their present spend, in the order of their registration."""

@@ -296,9 +296,18 @@ class AsyncRedisStore(AsyncWorkOperations):
         """
         return await self._run(operations.set_spend_cap, cap, op_id=new_id(), now_ms=0)
 
-    async def remove_spend_cap(self, user_id: str, cap_type: str, model: str | None = None) -> CapResult:
-        """Removes the account's cap of a period, of one model or of all; ``removed`` says whether there was one."""
-        return await self._run(operations.remove_spend_cap, user_id, cap_type, model, op_id=new_id())
+    async def remove_spend_cap(
+        self, user_id: str, cap_type: str, model: str | None = None, *, shadow: bool = False
+    ) -> CapResult:
+        """Removes the account's cap of a period, of one model or of all; ``removed`` says whether there was one.
+
+        Args:
+            user_id: The account.
+            cap_type: The period.
+            model: The cap's model; None the cap of all models.
+            shadow: Removes the shadow that stands beside the cap, in place of it.
+        """
+        return await self._run(operations.remove_spend_cap, user_id, cap_type, model, shadow=shadow, op_id=new_id())
 
     async def list_spend_caps(self, user_id: str) -> CapListResult:
         """The caps of the account with their present spend: its own as they were registered, then defaults."""

@@ -21,13 +21,16 @@ from ducto_redis.models import SpendCap
 caps = typer.Typer(no_args_is_help=True, help="Spend caps: set, list, remove, report.")
 
 PeriodOption = Annotated[str, typer.Option("--period", help="hourly, daily, weekly, monthly, yearly or total.")]
+ShadowOption = Annotated[
+    bool, typer.Option("--shadow", help="The one beside the cap that refuses nothing and counts what it would have.")
+]
 ModelOption = Annotated[str | None, typer.Option(help="Only what is spent on this model.")]
 
 
 def _plain(cap: CapNotice) -> dict[str, Any]:
     told = cap.model_dump(mode="json", include={
         "scope", "cap_type", "limit", "action", "spent", "held", "model", "timezone", "week_start", "anchor_day",
-        "reset_at", "counted_since", "thresholds",
+        "reset_at", "counted_since", "thresholds", "default", "shadow", "shadow_denied", "shadow_denied_amount",
     })  # fmt: skip
     return dict(told)
 
@@ -43,13 +46,19 @@ def _show(title: str, found: list[CapNotice], *, as_json: bool) -> None:
         typer.echo(json.dumps([_plain(cap) for cap in found]))
         return
     table = Table(
-        "account", "period", "action", "spent", "held", "limit", "model", "zone", "resets", "tells at", title=title
+        "account", "period", "action", "spent", "held", "limit", "model", "zone", "resets", "tells", title=title
     )
     for cap in found:
         resets = f"{cap.reset_at:%Y-%m-%d %H:%M} UTC" if cap.reset_at else "never"
-        tells = ", ".join(f"{percent} %" for percent in cap.thresholds)
+        at = ", ".join(f"{percent} %" for percent in cap.thresholds)
+        tells = (
+            f"would have refused {cap.shadow_denied}, of {cap.shadow_denied_amount}"
+            if cap.shadow
+            else at and f"at {at}"
+        )
+        action = "shadow" if cap.shadow else f"{cap.action} (default)" if cap.default else cap.action
         numbers = (str(cap.spent), str(cap.held), str(cap.limit))
-        table.add_row(cap.scope, cap.cap_type, cap.action, *numbers, cap.model or "", _calendar(cap), resets, tells)
+        table.add_row(cap.scope, cap.cap_type, action, *numbers, cap.model or "", _calendar(cap), resets, tells)
     show(table)
 
 
@@ -68,6 +77,7 @@ def set_(
     threshold: Annotated[
         list[int] | None, typer.Option(min=1, max=100, help="Tell when spend reaches so many per cent; repeatable.")
     ] = None,
+    shadow: ShadowOption = False,
     redis: RedisOption = None,
     namespace: NamespaceOption = "ducto",
     as_json: JsonOption = False,
@@ -80,18 +90,21 @@ def set_(
       ducto-redis caps set acme 50 --period weekly --week-start sunday --timezone America/New_York
       ducto-redis caps set acme 900 --period monthly --anchor-day 15
       ducto-redis caps set acme 900 --period monthly --threshold 50 --threshold 80 --threshold 100
+      ducto-redis caps set alice 3000 --shadow
     """
     try:
         wanted = SpendCap.model_validate({
             "user_id": user, "cap_type": period, "limit": limit, "action": action, "model": model, "timezone": timezone,
             "week_start": week_start, "anchor_day": anchor_day, "thresholds": threshold or [],
+            "shadow": shadow,
         })  # fmt: skip
         with manager_of(redis, namespace) as manager:
             manager.set_spend_cap(wanted)
             found = manager.list_spend_caps(user).caps
     except ValidationError as error:
         told = error.errors()[0]
-        fail(Console(stderr=True), f"{'.'.join(map(str, told['loc']))}: {told['msg']}")
+        where = ".".join(map(str, told["loc"]))
+        fail(Console(stderr=True), f"{where}: {told['msg']}" if where else told["msg"].removeprefix("Value error, "))
     except CreditError as error:
         fail(Console(stderr=True), str(error))
     _show(f"Caps of {user!r}", list(found), as_json=as_json)
@@ -119,6 +132,7 @@ def remove(
     user: UserArgument,
     period: PeriodOption = "daily",
     model: ModelOption = None,
+    shadow: ShadowOption = False,
     redis: RedisOption = None,
     namespace: NamespaceOption = "ducto",
     as_json: JsonOption = False,
@@ -130,7 +144,7 @@ def remove(
     """
     try:
         with manager_of(redis, namespace) as manager:
-            removed = manager.remove_spend_cap(user, period, model).removed
+            removed = manager.remove_spend_cap(user, period, model, shadow=shadow).removed
     except CreditError as error:
         fail(Console(stderr=True), str(error))
     if as_json:

@@ -30,15 +30,16 @@ def _whose(each: DefaultSet) -> str:
 
 def _cap_text(cap: DefaultCap) -> str:
     told = ", ".join(f"{percent} %" for percent in cap.thresholds)
-    return f"{cap.limit} {cap.cap_type}, {cap.action}" + (f", tells at {told}" if told else "")
+    action = "shadow" if cap.shadow else cap.action
+    return f"{cap.limit} {cap.cap_type}, {action}" + (f", tells at {told}" if told else "")
 
 
 def _limit_text(limit: RateLimit | ConcurrencyLimit) -> str:
     if isinstance(limit, ConcurrencyLimit):
-        return f"{limit.max_concurrent} open at once"
+        return f"{limit.max_concurrent} open at once" + (", shadow" if limit.shadow else "")
     burst = f", burst {limit.burst}" if limit.burst is not None else ""
     scope = "".join(f", {name}" for name in (limit.model, limit.operation_type) if name)
-    return f"{limit.rate} {limit.counts}, {limit.algorithm}{burst}{scope}"
+    return f"{limit.rate} {limit.counts}, {limit.algorithm}{burst}{scope}" + (", shadow" if limit.shadow else "")
 
 
 def _show(result: DefaultsResult, *, as_json: bool) -> None:
@@ -59,13 +60,17 @@ def _cap(text: str) -> DefaultCap:
         raise InvalidArgumentError(
             f"--cap is PERIOD=CREDITS[:ACTION], such as daily=5000, monthly=200:warn; not {text!r}"
         )
-    return DefaultCap.model_validate({"cap_type": period, "limit": limit, "action": action or "deny"})
+    kind = {"shadow": True} if action == "shadow" else {"action": action or "deny"}
+    return DefaultCap.model_validate({"cap_type": period, "limit": limit, **kind})
 
 
 def _rate(text: str) -> RateLimit:
-    """Reads ``60/minute`` and ``100k/minute:tokens``."""
-    rate, _, counts = text.partition(":")
-    return RateLimit.model_validate({"rate": rate, "counts": counts or "requests"})
+    """Reads ``60/minute``, ``100k/minute:tokens`` and ``30/minute:shadow``."""
+    rate, *rest = text.split(":")
+    counts = [each for each in rest if each != "shadow"]
+    return RateLimit.model_validate(
+        {"rate": rate, "counts": ":".join(counts) or "requests", "shadow": "shadow" in rest}
+    )
 
 
 @defaults.command("set")
@@ -74,11 +79,13 @@ def set_(
     level: LevelOption = None,
     cap: Annotated[
         list[str] | None,
-        typer.Option(metavar="PERIOD=CREDITS[:ACTION]", help="daily, monthly, total; deny, warn, notify. Repeatable."),
+        typer.Option(
+            metavar="PERIOD=CREDITS[:ACTION]", help="daily, monthly, total; deny, warn, notify, shadow. Repeatable."
+        ),
     ] = None,
     rate: Annotated[
         list[str] | None,
-        typer.Option(metavar="RATE[:COUNTS]", help="Such as 60/minute or 100k/minute:tokens. Repeatable."),
+        typer.Option(metavar="RATE[:COUNTS][:shadow]", help="Such as 60/minute or 100k/minute:tokens. Repeatable."),
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="How many holds may be open at once.")] = None,
     redis: RedisOption = None,
@@ -92,7 +99,7 @@ def set_(
     Examples:
       ducto-redis defaults set --plan free --cap daily=5000 --rate 60/minute --concurrency 4
       ducto-redis defaults set --plan enterprise --cap daily=50000
-      ducto-redis defaults set --level 1 --cap monthly=200:warn
+      ducto-redis defaults set --level 1 --cap monthly=200:warn --cap monthly=150:shadow
     """
     console = Console(stderr=True)
     try:

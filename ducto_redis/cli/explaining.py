@@ -20,15 +20,16 @@ def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f} s"
 
 
-def _mark(refused: bool) -> str:
-    return "refuses" if refused else ""
+def _mark(refused: bool, would_refuse: bool = False) -> str:
+    return "refuses" if refused else "would refuse" if would_refuse else ""
 
 
 def _cap_row(cap: CapNotice) -> tuple[str, ...]:
     spent = f"{cap.spent} + {cap.held} held" if cap.held else f"{cap.spent}"
     resets = f"{cap.reset_at:%Y-%m-%d %H:%M} UTC" if cap.reset_at else "never"
     numbers = (spent, str(cap.limit), str(cap.remaining))
-    return (cap.scope, f"{cap.cap_type} cap", cap.action, *numbers, resets, _mark(cap.refused))
+    action = "shadow" if cap.shadow else cap.action
+    return (cap.scope, f"{cap.cap_type} cap", action, *numbers, resets, _mark(cap.refused, cap.would_refuse))
 
 
 def _limit_row(limit: LimitNotice) -> tuple[str, ...]:
@@ -36,7 +37,8 @@ def _limit_row(limit: LimitNotice) -> tuple[str, ...]:
     what = "concurrency" if is_open else f"{limit.counts}/{period_text(limit.period_ms)}"
     numbers = (str(limit.used), str(limit.burst or limit.limit), str(limit.remaining))
     resets = "-" if is_open else _seconds(limit.reset_after)
-    return (limit.scope, what, limit.algorithm, *numbers, resets, _mark(limit.refused))
+    mark = _mark(limit.refused, limit.would_refuse)
+    return (limit.scope, what, limit.algorithm + (", shadow" if limit.shadow else ""), *numbers, resets, mark)
 
 
 def _money_row(told: ExplainResult) -> tuple[str, ...]:

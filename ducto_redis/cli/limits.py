@@ -27,13 +27,14 @@ RateArgument = Annotated[
 ]
 CountsOption = Annotated[str, typer.Option(help="requests, amount (credits) or tokens.")]
 ModelOption = Annotated[str | None, typer.Option(help="Only what uses this model.")]
+ShadowOption = Annotated[bool, typer.Option("--shadow", help="One that refuses nothing and counts what it would have.")]
 TypeOption = Annotated[str | None, typer.Option("--operation-type", help="Only what is of this operation type.")]
 
 
 def _plain(limit: LimitNotice) -> dict[str, Any]:
     told = limit.model_dump(mode="json", include={
         "scope", "algorithm", "counts", "limit", "period_ms", "burst", "model", "operation_type", "used", "remaining",
-        "reset_after",
+        "reset_after", "default", "shadow", "shadow_denied",
     })  # fmt: skip
     return dict(told)
 
@@ -57,10 +58,11 @@ def _show(user: str, found: list[LimitNotice], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([_plain(limit) for limit in found]))
         return
-    table = Table("account", "counts", "limit", "algorithm", "used", "remaining", "resets", "model", "type")
+    table = Table("account", "counts", "limit", "algorithm", "used", "remaining", "resets", "model", "type", "")
     for limit in found:
+        denied = f"would have refused {limit.shadow_denied}" if limit.shadow else "default" if limit.default else ""
         marks = (limit.algorithm, str(limit.used), str(limit.remaining), _reset_text(limit))
-        table.add_row(limit.scope, *_limit_text(limit), *marks, limit.model or "", limit.operation_type or "")
+        table.add_row(limit.scope, *_limit_text(limit), *marks, limit.model or "", limit.operation_type or "", denied)
     table.title = f"Limits of {user!r}"
     show(table)
 
@@ -101,6 +103,7 @@ def set_(
     ] = None,
     model: ModelOption = None,
     operation_type: TypeOption = None,
+    shadow: ShadowOption = False,
     redis: RedisOption = None,
     namespace: NamespaceOption = "ducto",
     as_json: JsonOption = False,
@@ -114,9 +117,10 @@ def set_(
       ducto-redis limits set acme 100k/minute --counts tokens --algorithm sliding --model gpt-4o
       ducto-redis limits set alice 10/second --burst 50
       ducto-redis limits set alice --concurrency 4 --operation-type chat
+      ducto-redis limits set alice 30/minute --shadow
     """
     console = Console(stderr=True)
-    scope: dict[str, Any] = {"model": model, "operation_type": operation_type}
+    scope: dict[str, Any] = {"model": model, "operation_type": operation_type, "shadow": shadow}
     if (rate is None) == (concurrency is None):
         fail(console, _ONE_OF.format("4 "))
     if concurrency is not None and (burst is not None or (counts, algorithm) != ("requests", "gcra")):
@@ -168,6 +172,7 @@ def remove(
     ] = False,
     model: ModelOption = None,
     operation_type: TypeOption = None,
+    shadow: ShadowOption = False,
     redis: RedisOption = None,
     namespace: NamespaceOption = "ducto",
     as_json: JsonOption = False,
@@ -180,7 +185,7 @@ def remove(
       ducto-redis limits remove alice --concurrency --operation-type chat
     """
     console = Console(stderr=True)
-    scope: dict[str, Any] = {"model": model, "operation_type": operation_type}
+    scope: dict[str, Any] = {"model": model, "operation_type": operation_type, "shadow": shadow}
     if (rate is None) != concurrency:
         fail(console, _ONE_OF.format(""))
     try:

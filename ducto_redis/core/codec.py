@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 from ducto_redis import events
 from ducto_redis.codes import MEANINGS, Code
 from ducto_redis.core.crossings import crossing_events
-from ducto_redis.core.denials import denial_events, why
+from ducto_redis.core.denials import denial_events, shadow_events, why
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
 from ducto_redis.decisions import CapNotice
@@ -154,6 +154,8 @@ class HoldReply:
         )
         if not done:
             self._refuse(result, code, now_ms)
+        elif told and packed:
+            result.events = (*told, *shadow_events(scale, result, now_ms, f"h{self.hold_id}", asked=asked))
         return result
 
     def _refuse(self, result: HoldResult, code: Code, now_ms: int) -> None:
@@ -206,7 +208,7 @@ class DeductionReply:
                 "amount": told.amount,
                 "shortfall": told.shortfall,
                 "balance_after": told.balance,
-                "cap_warning": caps[0] if done and caps else None,
+                "cap_warning": next((cap for cap in caps if not cap.shadow), None) if done and caps else None,
                 "idempotent": repetition != 0,
                 "key_reused": repetition == _REUSED,
                 "next_hold": None,
@@ -214,6 +216,9 @@ class DeductionReply:
         )
         if not done:
             self._refuse(result, code, now_ms, scale.credits(asked))
+        elif result.events and packed:
+            shadows = shadow_events(scale, result, now_ms, told.transaction, asked=told.amount)
+            result.events = (*result.events, *shadows)
         return result
 
     def _refuse(self, result: DeductionResult, code: Code, now_ms: int, asked: Decimal) -> None:
@@ -243,7 +248,7 @@ class DeductionReply:
                 spent=cap.spent, cap_type=cap.cap_type, scope=cap.scope, action=cap.action, first=cap.first,
                 over_cap=cap.over_cap, balance_after=told.balance,
             )
-            for at, cap in enumerate(told.caps)
+            for at, cap in enumerate(cap for cap in told.caps if not cap.shadow)
         )  # fmt: skip
         return (deducted, *breached, *crossing_events(self.scale, transaction, packed, now_ms))
 

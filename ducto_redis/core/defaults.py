@@ -17,7 +17,7 @@ from ducto_redis.codes import Code
 from ducto_redis.core.codec import code_of
 from ducto_redis.core.keys import encode
 from ducto_redis.core.limit_items import CONCURRENCY, LimitItem, item_of, pack_item
-from ducto_redis.core.packed import ACTIONS, THRESHOLD, packed
+from ducto_redis.core.packed import ACTIONS, SHADOW, THRESHOLD, packed
 from ducto_redis.core.shards import ShardConfig, shard_call
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Batch, Call, Flow, Reply
@@ -62,24 +62,24 @@ def text_of(sets: Sequence[DefaultSet]) -> str:
 
 def _pack_cap(cap: DefaultCap, precision: int) -> list[bytes]:
     kind, limit = KIND_OF[cap.cap_type], to_units(cap.limit, precision)
-    items = [bytes([kind, ACTIONS.index(cap.action)]) + packed(limit)]
+    items = [bytes([kind, SHADOW if cap.shadow else ACTIONS.index(cap.action)]) + packed(limit)]
     # As lua/set_spend_cap.lua packs them: the last spend that does not reach the percentage.
     items += [bytes([kind, THRESHOLD + each]) + packed(-(-limit * each // 100) - 1) for each in cap.thresholds]
     return items
 
 
 def _identity(item: LimitItem) -> tuple[Any, ...]:
-    return (item.kind == CONCURRENCY, item.counts, item.period_ms, item.operation_type, item.model)
+    return (item.kind == CONCURRENCY, item.counts, item.shadow, item.period_ms, item.operation_type, item.model)
 
 
 def _effective(sets: Sequence[DefaultSet], plan: str | None, level: int, precision: int) -> bytes:
     """What holds for accounts of a plan (None: of none) at a level, as scripts read it."""
-    caps: dict[str, list[bytes]] = {}
+    caps: dict[tuple[str, bool], list[bytes]] = {}
     limits: dict[tuple[Any, ...], LimitItem] = {}
     for whose, depth in ((None, None), (None, level), (plan, None), (plan, level)):
         for each in sets:
             if (each.plan, each.level) == (whose, depth):
-                caps |= {cap.cap_type: _pack_cap(cap, precision) for cap in each.caps}
+                caps |= {(cap.cap_type, cap.shadow): _pack_cap(cap, precision) for cap in each.caps}
                 items = [item_of(limit, precision)._replace(default=True) for limit in each.limits]
                 limits |= {_identity(item): item for item in items}
     if len(limits) > MAX_LIMITS:
@@ -87,7 +87,8 @@ def _effective(sets: Sequence[DefaultSet], plan: str | None, level: int, precisi
         raise InvalidArgumentError(
             f"invalid_argument: at most {MAX_LIMITS} default limits hold at level {level} of {who}"
         )
-    cap_items = [item for period in ("daily", "monthly", "total") for item in caps.get(period, [])]
+    order = [(period, shadow) for period in ("daily", "monthly", "total") for shadow in (False, True)]
+    cap_items = [item for each in order for item in caps.get(each, [])]
     if not cap_items and not limits:
         return b""
     return bytes([len(cap_items)]) + b"".join(cap_items) + b"".join(map(pack_item, limits.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from ducto_redis import events
 from ducto_redis.codes import Code
@@ -77,3 +78,23 @@ def denial_events(
         for limit in decision.refusing if code in _LIMIT_EVENTS
     )  # fmt: skip
     return (failed, *reached, *limited)
+
+
+def shadow_events(
+    scale: Scale, decision: Decision, now_ms: int, entry_id: str, *, asked: Decimal
+) -> tuple[CreditEvent, ...]:
+    """One event for each shadow, of a cap or a limit, that would have refused what was admitted."""
+    told: list[dict[str, Any]] = [
+        {"scope": cap.scope, "cap_type": cap.cap_type, "limit": cap.limit, "spent": cap.spent, "held": cap.held}
+        for cap in decision.caps if cap.would_refuse
+    ]  # fmt: skip
+    told += [
+        {"scope": limit.scope, "counts": limit.counts, "limit": limit.limit, "used": limit.used,
+         "period_ms": limit.period_ms, "algorithm": limit.algorithm, "model": limit.model,
+         "operation_type": limit.operation_type}
+        for limit in decision.limits if limit.would_refuse
+    ]  # fmt: skip
+    return tuple(
+        scale.event(events.SHADOW_DENIED, now_ms, f"{entry_id}/{at}", amount=asked, **data)
+        for at, data in enumerate(told)
+    )

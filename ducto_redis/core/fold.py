@@ -23,9 +23,11 @@ from ducto_redis.core.fold_caps import (
 from ducto_redis.core.fold_limits import changed
 from ducto_redis.core.fold_nodes import NOTHING_APART, Apart, period_ids, roll
 from ducto_redis.core.limit_items import LimitItem
-from ducto_redis.core.packed import Node, PackedCap, TimedCap, int_at, read_caps
+from ducto_redis.core.packed import SHADOW, Node, PackedCap, TimedCap, int_at, read_caps
 
 _PURCHASE, _ADMITTED, _HAS_MODEL, _HAS_ASKED, _HAS_PAYER, _HAS_FLOOR = 1, 1, 8, 16, 64, 128
+#: Added to the kind of a cap in CAP_REMOVE: its shadow goes.
+_OF_SHADOW: Final = 64
 #: Bytes behind a label's mode when a payer is the last of them: alone, behind tokens, behind what limits counted, both.
 _PAYER_TAILS: Final = (1, 8, 12, 19)
 T = TypeVar("T")
@@ -193,18 +195,26 @@ def _set_cap(state: RootState, entry: Entry) -> None:
     simple = state.caps.get(entry.path, [])
     if timed is None:
         given = list(read_caps(entry.detail))  # the cap and its thresholds
-        _keep(state.caps, entry.path, [*(each for each in simple if each.kind != given[0].kind), *given])
+        kept = _without(simple, given[0].kind, shadow=given[0].action == SHADOW)
+        _keep(state.caps, entry.path, [*kept, *given])
         return
     _keep(state.timed, entry.path, timed)
     if not timed[-1].model:  # a simple cap that got a zone
-        _keep(state.caps, entry.path, [each for each in simple if each.kind != timed[-1].kind])
+        _keep(state.caps, entry.path, _without(simple, timed[-1].kind, shadow=False))
+
+
+def _without(caps: list[PackedCap], kind: int, *, shadow: bool) -> list[PackedCap]:
+    """Simple caps without the one of a kind and its thresholds, or without its shadow."""
+    return [each for each in caps if each.kind != kind or (each.action == SHADOW) != shadow]
 
 
 def _remove_cap(state: RootState, entry: Entry) -> None:
-    _keep(state.timed, entry.path, remove_timed(state.timed.get(entry.path, []), entry))
+    shadow = entry.detail[0] >= _OF_SHADOW
+    if not shadow:
+        _keep(state.timed, entry.path, remove_timed(state.timed.get(entry.path, []), entry))
     if not model_of_removal(entry):
         simple = state.caps.get(entry.path, [])
-        _keep(state.caps, entry.path, [each for each in simple if each.kind != entry.detail[0]])
+        _keep(state.caps, entry.path, _without(simple, entry.detail[0] % _OF_SHADOW, shadow=shadow))
 
 
 def _begin(state: RootState, entry: Entry) -> None:

@@ -13,11 +13,11 @@ from ducto_redis.core.limit_items import CONCURRENCY, LimitItem, read_limits
 
 def defined(data: bytes) -> list[LimitItem]:
     """Packed limits without their state."""
-    return [item._replace(at_ms=0, used=0, previous=0) for item in read_limits(data)]
+    return [item._replace(at_ms=0, used=0, previous=0, denied=0) for item in read_limits(data)]
 
 
 def _identity(item: LimitItem) -> tuple[object, ...]:
-    return (item.kind == CONCURRENCY, item.counts, item.period_ms, item.operation_type, item.model)
+    return (item.kind == CONCURRENCY, item.counts, item.shadow, item.period_ms, item.operation_type, item.model)
 
 
 def changed(limits: list[LimitItem], entry: Entry) -> list[LimitItem]:

@@ -18,7 +18,7 @@ _KINDS: Final = {name: kind for kind, name in ALGORITHMS.items()}
 #: What is counted, in the order of the numbers.
 COUNTS: Final[tuple[Counts, ...]] = ("requests", "amount", "tokens")
 AMOUNT: Final = 1
-_COUNTS_MASK, _DEFAULT, _SCOPED, _BURST = 3, 8, 16, 32
+_COUNTS_MASK, _SHADOW, _DEFAULT, _SCOPED, _BURST = 3, 4, 8, 16, 32
 _HEAD_BYTES: Final = 32
 _NOTE_BYTES: Final = 9
 
@@ -28,7 +28,8 @@ class LimitItem(NamedTuple):
 
     ``at_ms`` and ``used`` mean what the kind makes of them; ``used`` of gcra is in units x ms. ``burst`` is 0 when
     it was not given; names are "" when the limit looks at all. ``since`` is the root's sequence when it began to count.
-    ``default``: one of the namespace (``core.defaults``).
+    ``default``: one of the namespace (``core.defaults``). ``shadow``: it refuses nothing, ``denied`` counts what it
+    would have refused.
     """
 
     kind: int
@@ -43,6 +44,8 @@ class LimitItem(NamedTuple):
     model: str = ""
     since: int = 0
     default: bool = False
+    shadow: bool = False
+    denied: int = 0
 
     @property
     def capacity(self) -> int:
@@ -63,7 +66,8 @@ def pack_item(item: LimitItem) -> bytes:
     """Packs an item, state included."""
     operation_type, model = item.operation_type.encode(), item.model.encode()
     scoped = operation_type or model
-    what = item.counts + (_SCOPED if scoped else 0) + (_BURST if item.burst else 0) + (_DEFAULT if item.default else 0)
+    what = item.counts + (_SCOPED if scoped else 0) + (_BURST if item.burst else 0)
+    what += (_DEFAULT if item.default else 0) + (_SHADOW if item.shadow else 0)
     data = bytes([item.kind, what]) + packed(item.limit) + packed(item.period_ms, 5)
     data += packed(item.since, 5) + packed(item.at_ms, 6) + packed(item.used)
     if item.kind == SLIDING:
@@ -72,7 +76,7 @@ def pack_item(item: LimitItem) -> bytes:
         data += packed(item.burst)
     if scoped:
         data += bytes([len(operation_type)]) + operation_type + bytes([len(model)]) + model
-    return data
+    return data + packed(item.denied) if item.shadow else data
 
 
 def item_of(limit: RateLimit | ConcurrencyLimit, precision: int) -> LimitItem:
@@ -88,7 +92,7 @@ def item_of(limit: RateLimit | ConcurrencyLimit, precision: int) -> LimitItem:
     """
     names = (limit.operation_type or "", limit.model or "") if isinstance(limit, RateLimit | ConcurrencyLimit) else ()
     if isinstance(limit, ConcurrencyLimit):
-        return LimitItem(CONCURRENCY, 0, limit.max_concurrent, 0, 0, 0, 0, 0, *names)
+        return LimitItem(CONCURRENCY, 0, limit.max_concurrent, 0, 0, 0, 0, 0, *names, shadow=limit.shadow)
     if not isinstance(limit, RateLimit):
         raise InvalidArgumentError(f"invalid_argument: a RateLimit or ConcurrencyLimit is needed, not {limit!r:.80}")
     places = precision if limit.counts == "amount" else 0
@@ -101,7 +105,7 @@ def item_of(limit: RateLimit | ConcurrencyLimit, precision: int) -> LimitItem:
     except ValueError as cause:
         raise InvalidArgumentError(f"invalid_argument: {cause}") from cause
     kind, counts = _KINDS[limit.algorithm], COUNTS.index(limit.counts)
-    return LimitItem(kind, counts, units, limit.period_ms, 0, 0, 0, burst, *names)
+    return LimitItem(kind, counts, units, limit.period_ms, 0, 0, 0, burst, *names, shadow=limit.shadow)
 
 
 def pack_limit(limit: RateLimit | ConcurrencyLimit, precision: int) -> bytes:
@@ -126,12 +130,12 @@ def _read_item(data: bytes, at: int) -> tuple[LimitItem, int]:
         end = model_at + 1 + data[model_at]
         operation_type, model = data[at + 1 : model_at].decode(), data[model_at + 1 : end].decode()
         at = end
-    counts = what & _COUNTS_MASK
-    default = bool(what & _DEFAULT)
-    item = LimitItem(
-        kind, counts, limit, period_ms, at_ms, used, previous, burst, operation_type, model, since, default
-    )
-    return item, at
+    denied = 0
+    shadow, default = bool(what & _SHADOW), bool(what & _DEFAULT)
+    if shadow:
+        denied, at = int_at(data, at), at + 7
+    state = (at_ms, used, previous, burst, operation_type, model, since, default, shadow, denied)
+    return LimitItem(kind, what & _COUNTS_MASK, limit, period_ms, *state), at
 
 
 def read_limits(data: bytes) -> Iterator[LimitItem]:

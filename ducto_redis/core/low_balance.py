@@ -42,7 +42,7 @@ def set_low_balance(space: Space, user_id: str, threshold: Amount | None, *, op_
     account = scale.account
     field = op_field("c", op_id, account)
     if threshold is None:
-        args: tuple[bytes | str | int, ...] = (*common(space, account), field, BALANCE_KIND, b"")
+        args: tuple[bytes | str | int, ...] = (*common(space, account), field, BALANCE_KIND, b"", 0)
         return Call("remove_spend_cap", account.keys, args, LowBalanceReply(scale, None), user_id, op_id)
     units = to_units(threshold, scale.precision)
     args = (*common(space, account), field, BALANCE_KIND, THRESHOLD, units, _NO_SCOPE)

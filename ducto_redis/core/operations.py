@@ -36,7 +36,7 @@ from ducto_redis.core.codec import CapReply, DeductionReply, GrantReply, HoldRep
 from ducto_redis.core.dry import DryReply
 from ducto_redis.core.hold_replies import ReleaseReply, SettleReply, successor_of
 from ducto_redis.core.keys import Account, op_field
-from ducto_redis.core.packed import ACTIONS, packed
+from ducto_redis.core.packed import ACTIONS, SHADOW, packed
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Call
@@ -259,21 +259,23 @@ def set_spend_cap(space: Space, cap: SpendCap, *, op_id: str, now_ms: int = 0) -
     kind = KIND_OF[cap.cap_type]
     limit = to_units(cap.limit, scale.precision)
     field = op_field("c", op_id, account)
-    args = (*common(space, account), field, kind, ACTIONS.index(cap.action), limit, _scope_of_cap(cap, now_ms))
+    action = SHADOW if cap.shadow else ACTIONS.index(cap.action)
+    args = (*common(space, account), field, kind, action, limit, _scope_of_cap(cap, now_ms))
     return Call("set_spend_cap", account.keys, args, CapReply(scale, kind), cap.user_id, op_id)
 
 
 def remove_spend_cap(
-    space: Space, user_id: str, cap_type: str, model: str | None = None, *, op_id: str
+    space: Space, user_id: str, cap_type: str, model: str | None = None, *, shadow: bool = False, op_id: str
 ) -> Call[CapResult]:
-    """Removes the cap of a period, of one model or of all."""
+    """Removes the cap of a period, of one model or of all; or its shadow."""
     scale = scale_of(space, user_id)
     account = scale.account
     if cap_type not in KIND_OF:
         msg = f"invalid_argument: cap_type must be one of {', '.join(KIND_OF)}, not {cap_type!r:.80}"
         raise InvalidArgumentError(msg)
     used_model = b"" if model is None else text(model, "model", MAX_MODEL_BYTES)
-    args = (*common(space, account), op_field("c", op_id, account), KIND_OF[cap_type], used_model)
+    field = op_field("c", op_id, account)
+    args = (*common(space, account), field, KIND_OF[cap_type], used_model, 1 if shadow else 0)
     return Call("remove_spend_cap", account.keys, args, CapReply(scale, KIND_OF[cap_type]), user_id, op_id)
 
 

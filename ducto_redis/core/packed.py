@@ -17,6 +17,9 @@ _NODE_TAIL: Final = Struct("<HHBBH")
 #: Actions of caps, in the order of their numbers.
 ACTIONS: Final = ("deny", "warn", "notify")
 NOTE_REFUSED, NOTE_FIRST, NOTE_OVER, NOTE_TIMED = 1, 2, 4, 8
+#: The action of a shadow: a deny cap that only counts what it would have refused.
+SHADOW: Final = 16
+_SHADOW_BYTES: Final = 15
 #: Actions from here on are thresholds of the cap before them: this and a percentage (``lua/lib/cap.lua``).
 THRESHOLD: Final = 128
 #: The kind of the item that tells a low balance: the position of the balance in a node.
@@ -81,6 +84,14 @@ class Note(NamedTuple):
     zone: str = ""
     thresholds: tuple[int, ...] = ()
     default: bool = False
+    shadow_denied: int = 0
+    shadow_denied_units: int = 0
+
+
+def read_shadows(data: bytes) -> dict[int, tuple[int, int]]:
+    """Reads field ``w``: by kind of cap, how many admissions its shadow would have refused, and their sum."""
+    at_each = range(0, len(data), _SHADOW_BYTES)
+    return {data[at]: (int_at(data, at + 1), int_at(data, at + 8)) for at in at_each}
 
 
 def read_node(data: bytes) -> Node:

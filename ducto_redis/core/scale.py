@@ -23,6 +23,7 @@ from ducto_redis.core.packed import (
     NOTE_FIRST,
     NOTE_OVER,
     NOTE_REFUSED,
+    SHADOW,
     THRESHOLD,
     Note,
     read_notes,
@@ -55,7 +56,8 @@ class Scale(NamedTuple):
             now_ms: The server's time.
             asked: The units that were refused; None when nothing was refused just now.
         """
-        action: CapAction = ACTIONS[note.action]
+        shadow = note.action == SHADOW
+        action: CapAction = "deny" if shadow else ACTIONS[note.action]
         end_ms = rates.cap_end_ms(note, now_ms)
         calendar = calendar_of(note.zone)
         notice = CapNotice(
@@ -73,11 +75,16 @@ class Scale(NamedTuple):
             counted_since=moment(note.since_ms) if note.since_ms else None,
             first=bool(note.flags & NOTE_FIRST),
             over_cap=bool(note.flags & NOTE_OVER),
-            refused=bool(note.flags & NOTE_REFUSED),
+            refused=bool(note.flags & NOTE_REFUSED) and not shadow,
             thresholds=note.thresholds,
             default=note.default,
+            shadow=shadow,
         )
-        if asked is not None and note.flags & NOTE_REFUSED and end_ms is not None:
+        if shadow:
+            notice.would_refuse = bool(note.flags & NOTE_REFUSED)
+            notice.shadow_denied = note.shadow_denied
+            notice.shadow_denied_amount = self.credits(note.shadow_denied_units)
+        if asked is not None and notice.refused and end_ms is not None:
             notice.reset_after = max(end_ms - now_ms, 0) / 1000
             notice.retry_after = rates.cap_retry_after(note, now_ms, asked)
         return notice
@@ -104,6 +111,8 @@ class Scale(NamedTuple):
     def limit_notice(self, note: LimitNote, now_ms: int, admitted: bool) -> LimitNotice:
         """A limit as a decision saw it and as it is after it."""
         item, cost = note.item, note.cost
+        # What a shadow would have refused takes nothing of it, but a hold is open all the same.
+        admitted = admitted and not (item.shadow and note.refused and item.kind != CONCURRENCY)
         return LimitNotice(
             scope=self.account.scopes[note.level - 1],
             algorithm=cast("_Name", ALGORITHMS[item.kind]),
@@ -117,8 +126,11 @@ class Scale(NamedTuple):
             remaining=self._quantity(item.counts, rates.remaining(item, now_ms, cost, admitted)),
             reset_after=rates.reset_after(item, now_ms, cost, admitted),
             retry_after=rates.retry_after(item, now_ms, cost, admitted),
-            refused=note.refused,
+            refused=note.refused and not item.shadow,
             default=item.default,
+            shadow=item.shadow,
+            would_refuse=note.refused and item.shadow,
+            shadow_denied=item.denied,
         )
 
     def listed_limits(self, packed: bytes, now_ms: int, *, concurrency: bool) -> tuple[LimitNotice, ...]:

@@ -9,7 +9,18 @@ from urllib.parse import unquote
 
 from ducto_redis.codes import Code
 from ducto_redis.core.codec import code_of, message_of
-from ducto_redis.core.packed import ACTIONS, THRESHOLD, Node, Note, PackedCap, read_caps, read_node, read_timed
+from ducto_redis.core.packed import (
+    ACTIONS,
+    SHADOW,
+    THRESHOLD,
+    Node,
+    Note,
+    PackedCap,
+    read_caps,
+    read_node,
+    read_shadows,
+    read_timed,
+)
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
 from ducto_redis.models import AvailableResult, BalanceResult, CapCheckResult, CapListResult, Result
@@ -33,6 +44,7 @@ class Levels(NamedTuple):
     own_caps: tuple[int, ...]
     timed: tuple[bytes, ...]
     limits: tuple[bytes, ...]
+    shadows: tuple[bytes, ...]
 
     @property
     def own(self) -> Node:
@@ -46,18 +58,26 @@ class Levels(NamedTuple):
 
     def notes(self) -> Iterator[Note]:
         """Every cap of every level with its present spend, the root's first."""
-        levels = zip(self.nodes, self.caps, self.own_caps, self.timed, strict=True)
-        for level, (node, packed, own, packed_timed) in enumerate(levels, 1):
+        levels = zip(self.nodes, self.caps, self.own_caps, self.timed, self.shadows, strict=True)
+        for level, (node, packed, own, packed_timed, shadows) in enumerate(levels, 1):
             for is_default, part in enumerate((packed[:own], packed[own:])):
-                items = list(read_caps(part))
-                for cap in items:
-                    if cap.action < THRESHOLD:
-                        note = Note(level, cap.kind, cap.action, 0, cap.limit, node.spent(cap.kind), node.admitted)
-                        yield note._replace(thresholds=_thresholds(items, cap.kind), default=bool(is_default))
+                for note in _simple(level, node, part, shadows):
+                    yield note._replace(default=bool(is_default))
             for each in read_timed(packed_timed):
                 held = each.held if each.model else node.admitted
                 period = (each.end_ms, each.since_ms, each.model, each.zone)
                 yield Note(level, each.kind, each.action, 0, each.limit, each.spent, held, *period)
+
+
+def _simple(level: int, node: Node, packed: bytes, shadows: bytes) -> Iterator[Note]:
+    items = list(read_caps(packed))
+    for cap in items:
+        note = Note(level, cap.kind, cap.action, 0, cap.limit, node.spent(cap.kind), node.admitted)
+        if cap.action == SHADOW:
+            count, units = read_shadows(shadows).get(cap.kind, (0, 0))
+            yield note._replace(shadow_denied=count, shadow_denied_units=units)
+        elif cap.action < THRESHOLD:
+            yield note._replace(thresholds=_thresholds(items, cap.kind))
 
 
 def _thresholds(items: list[PackedCap], kind: int) -> tuple[int, ...]:
@@ -68,9 +88,9 @@ def read_levels(reply: Reply) -> Levels:
     """Reads the reply of ``read_account``."""
     code = code_of(reply)
     packed = reply[5:]
-    nodes = tuple(read_node(data) for data in packed[::5])
+    nodes = tuple(read_node(data) for data in packed[::6])
     plan = unquote(reply[4].decode())
-    return Levels(code, reply[1], reply[2], reply[3], plan, nodes, *(tuple(packed[at::5]) for at in (1, 2, 3, 4)))
+    return Levels(code, reply[1], reply[2], reply[3], plan, nodes, *(tuple(packed[at::6]) for at in (1, 2, 3, 4, 5)))
 
 
 def tell_unknown(result: Result, levels: Levels) -> None:
@@ -163,7 +183,8 @@ class CapCheckView:
             user_id=self.scale.account.user_id, current_spend=self.scale.credits(levels.own.spent_day)
         )
         tell_unknown(result, levels)
-        looked_at = [note for note in levels.notes() if note.model in ("", self.model)]
+        caps = (note for note in levels.notes() if note.action != SHADOW)
+        looked_at = [note for note in caps if note.model in ("", self.model)]
         notes = sorted(looked_at, key=lambda note: _rank(note, self.amount_units))
         if not notes:
             return result

@@ -80,7 +80,7 @@ else
           --- @inline lib/take_rates
         end
         if code == OK then
-          label = label .. struct.pack('<i5i6', root[SEQUENCE] + 1, now_ms)
+          label = label .. struct.pack('<i5i6', root[SEQUENCE] + 1, rate_shadowed and -now_ms or now_ms)
         end
       end
     end

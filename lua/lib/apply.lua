@@ -33,6 +33,9 @@ if dirty or freed then
     error('ducto: balances do not add up')
   end
 
+  if shadowed and dirty then
+    --- @inline lib/count_shadows
+  end
   if crossed then
     -- Stops before the first write where there is no stream to tell it in.
     redis.call('XLEN', EVENTS)
@@ -90,7 +93,7 @@ if dirty or freed then
   end
 
   local packed_root = struct.pack(ROOT_FORMAT, root[1], root[2], root[3], root[4], root[5], root[6], root[7], root[8])
-  if dirty == levels and #levels == 1 and not (freed or extra_field or others or timed or own_limit_bytes) then
+  if dirty == levels and #levels == 1 and not (freed or extra_field or others or timed or own_limit_bytes or shadow_fields) then
     -- Written out: unpack() is a call that costs more than thirteen look-ups, and a list of fields more than a line.
     local n = nodes['']
     local packed_node = struct.pack(NODE_FORMAT, n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13])
@@ -135,6 +138,10 @@ if dirty or freed then
         fields[at + 1], fields[at + 2] = 'z' .. path, packed_timed
         at = at + 2
       end
+    end
+    for i = 1, shadow_fields and #shadow_fields or 0 do
+      at = at + 1
+      fields[at] = shadow_fields[i]
     end
     if extra_field then
       fields[at + 1], fields[at + 2] = extra_field, extra_value

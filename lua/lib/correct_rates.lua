@@ -19,7 +19,7 @@ do
         local more = 0
         if applies and rate_kind == CONCURRENT then
           more = -1
-        elseif applies and actual_amount and admitted_sequence > since then
+        elseif applies and actual_amount and admitted_sequence > since and not (label_shadowed and what % 8 >= IS_SHADOW) then
           if what % 4 == COUNTS_AMOUNT then
             more = actual_amount - estimated_amount
           elseif what % 4 == COUNTS_TOKENS and actual_tokens then

@@ -1,10 +1,12 @@
 -- gate: the one place where an amount is admitted or refused. It asks every kind of limit and writes nothing.
 -- Reads amount, binding (whether caps refuse or are only noted), and what lib/bounds reads; payer must be a node.
--- Sets code - caps before money - and notes: of every deny cap that refuses, also when money refuses too.
+-- Sets code - caps before money - and notes: of every deny cap that refuses, also when money refuses too; admitted: of every
+-- shadow that would have refused, also in shadow_notes, and shadowed: path and kind of these.
 --- @include lib/codes
 --- @include lib/node
 --- @include lib/cap
 --- @include lib/load
+--- @include lib/queue
 --- @include lib/bounds
 notes = ''
 if amount > cap_bound then
@@ -26,4 +28,20 @@ if notes ~= '' and binding then
   code = CAP_REACHED
 elseif amount > money_bound then
   code = INSUFFICIENT_CREDITS
+end
+shadowed = nil
+if has_shadow and binding and code == OK then
+  for i = 1, #levels do
+    local items, node = caps[levels[i]], nodes[levels[i]]
+    for at = 1, items and node and #items or 0, CAP_BYTES do
+      local kind, action, limit = struct.unpack(CAP_FORMAT, items, at)
+      local room = limit - node[kind] - node[ADMITTED]
+      if action == SHADOW and amount - own_admitted > (room > 0 and room or 0) then
+        shadow_notes = shadow_notes .. struct.pack(NOTE_FORMAT, i, kind, action, NOTE_REFUSED, limit, node[kind], node[ADMITTED])
+        shadowed = shadowed or { amount = amount }
+        shadowed[#shadowed + 1], shadowed[#shadowed + 2] = levels[i], kind
+      end
+    end
+  end
+  notes = notes .. shadow_notes
 end

@@ -11,4 +11,7 @@ local COUNTS_REQUESTS, COUNTS_AMOUNT, COUNTS_TOKENS = 0, 1, 2
 local HAS_SCOPE, HAS_BURST = 16, 32
 -- A default of the namespace (lib/merge_defaults): the definition stands in the config, its state in field m<path>.
 local IS_DEFAULT = 8
+-- A shadow: it refuses nothing, takes nothing of what it would have refused and counts these (i7, behind all else); a hold it
+-- would have refused says so by the sign of its admission's time (lib/label_parts).
+local IS_SHADOW = 4
 local LIMITS_MAX = 32

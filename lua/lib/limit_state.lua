@@ -16,6 +16,9 @@ end
 if what % HAS_BURST >= HAS_SCOPE then
   rate_operation, rate_model, next_at = struct.unpack('<Bc0Bc0', items, next_at)
 end
+if what % 8 >= IS_SHADOW then
+  next_at = next_at + 7
+end
 if rate_kind == GCRA then
   if now_ms >= last_ms then
     rate_used = rate_used - (now_ms - last_ms) * rate_limit

@@ -11,16 +11,17 @@
 --- @include lib/root
 --- @include lib/timed
 do
-  local own, at, last_kind, is_own = caps[merged_path] or '', 2, 0, false
+  local own, at, last_kind, last_shadow, is_own = caps[merged_path] or '', 2, 0, false, false
   local merged = own
   for _ = 1, string.byte(given_defaults) do
-    local kind = string.byte(given_defaults, at)
-    if kind ~= last_kind then
-      last_kind, is_own = kind, false
+    local kind, action = string.byte(given_defaults, at, at + 1)
+    local is_shadow = action == SHADOW
+    if kind ~= last_kind or is_shadow ~= last_shadow then
+      last_kind, last_shadow, is_own = kind, is_shadow, false
       for each = 1, #own, CAP_BYTES do
-        is_own = is_own or string.byte(own, each) == kind
+        is_own = is_own or (string.byte(own, each) == kind and (string.byte(own, each + 1) == SHADOW) == is_shadow)
       end
-      local timed_items = timed and timed[merged_path]
+      local timed_items = not is_shadow and timed and timed[merged_path]
       for each = 1, timed_items and #timed_items or 0 do
         is_own = is_own or (timed_items[each][T_KIND] == kind and timed_items[each][T_MODEL] == '')
       end
@@ -55,7 +56,11 @@ do
             state = string.sub(kept, LIMIT_HEAD_BYTES - 4, LIMIT_BYTES + previous_bytes)
             tail_at = tail_at + previous_bytes
           end
-          added = added .. string.sub(items, at, at + LIMIT_HEAD_BYTES - 6) .. state .. string.sub(items, tail_at, identity_end - 1)
+          local tail = string.sub(items, tail_at, identity_end - 1)
+          if kept and string.byte(kept) == kind and string.byte(items, at + 1) % 8 >= IS_SHADOW then
+            tail = string.sub(tail, 1, -8) .. string.sub(kept, -7)
+          end
+          added = added .. string.sub(items, at, at + LIMIT_HEAD_BYTES - 6) .. state .. tail
         end
         at = identity_end
       end

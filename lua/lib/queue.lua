@@ -14,4 +14,6 @@ local extra_field, extra_value = nil, nil         -- a further field of the stat
 local limited = nil                               -- path -> packed limits to write (lib/rates, lib/correct_rates)
 local also = nil                                  -- further records: list of field, record, entry, expiry for the index
 local crossed = nil                               -- lib/spend: thresholds that the charge reaches
+local shadowed = nil                              -- lib/gate: path, kind ... of shadows that would have refused, and the amount
+local shadow_fields = nil                         -- fields w<path> to write, and their values
 local freed = nil                                 -- lib/expire: entries, records and index members of freed holds

@@ -2,13 +2,13 @@
 -- admitted; it writes nothing. Where an account has none, it is not run.
 -- Reads limits, limited, label_operation, label_model, requests (1; 0 for what continues an admission: it is no request,
 -- and limits that count tokens look at it only when it has some), amount, tokens, opens (1 when a hold is made, 2 when it
--- takes the place of one). Sets rate_code (OK, or of what refused), rate_notes, rated (path -> packed limits) and, of the
--- limit it looks at, rate_used and packed_limit.
+-- takes the place of one). Sets rate_code (OK, or of what refused), rate_notes, rated (path -> packed limits), rate_shadowed
+-- (a shadow would have refused) and, of the limit it looks at, rate_used and packed_limit.
 --- @include lib/codes
 --- @include lib/limit
 --- @include lib/load
 --- @include lib/queue
-local rate_code, rate_notes, rated = OK, '\0', {}
+local rate_code, rate_notes, rated, rate_shadowed = OK, '\0', {}, false
 for i = 1, #levels do
   local items = limited and limited[levels[i]] or limits[levels[i]]
   if items then
@@ -45,7 +45,12 @@ for i = 1, #levels do
           rate_notes = rate_notes .. struct.pack(LIMIT_NOTE_FORMAT, i, refuses and 1 or 0, cost, rate_kind, what, rate_limit,
             period_ms, since, last_ms, rate_used)
         end
-        if refuses then
+        local shadow_refuses = refuses and what % 8 >= IS_SHADOW
+        if shadow_refuses then
+          rate_shadowed = true
+          -- Open holds are what they are; of a rate it takes nothing, as if it had refused.
+          rate_used = rate_used + (rate_kind == CONCURRENT and cost or 0)
+        elseif refuses then
           if rate_kind == CONCURRENT or rate_code == OK then
             rate_code = rate_kind == CONCURRENT and CONCURRENCY_LIMIT or RATE_LIMITED
           end
@@ -53,6 +58,9 @@ for i = 1, #levels do
           rate_used = rate_used + (rate_kind == GCRA and cost * period_ms or cost)
         end
         --- @inline lib/limit_pack
+        if shadow_refuses then
+          packed_limit = string.sub(packed_limit, 1, -8) .. struct.pack('<i7', struct.unpack('<i7', packed_limit, #packed_limit - 6) + 1)
+        end
         if limit_tail ~= '' and not (rate_kind == CONCURRENT and opens == 2) then
           rate_notes = rate_notes .. limit_tail
         end

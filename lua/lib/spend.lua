@@ -49,7 +49,7 @@ if charged > 0 and charged > quiet_bound then
           crossed[#crossed + 1] = { path = levels[i], kind = kind, percent = action - THRESHOLD, threshold = threshold,
             limit = of_limit, reached = node[kind] }
         end
-      elseif node[kind] > limit then
+      elseif node[kind] > limit and action ~= SHADOW then
         local flags = (node[kind] - charged <= limit and NOTE_FIRST or 0) + (action == DENY and NOTE_OVER or 0)
         notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, flags, limit, node[kind], node[ADMITTED])
       end
@@ -61,3 +61,4 @@ if charged > 0 and charged > quiet_bound then
     --- @inline lib/timed_notes
   end
 end
+notes = notes .. shadow_notes

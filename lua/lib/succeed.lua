@@ -51,7 +51,7 @@ do
         told = rate_notes
         label = string.sub(label, 1, #label - label_rest)
         if code == OK then
-          label = label .. struct.pack('<i5i6', root[SEQUENCE] + 1, now_ms)
+          label = label .. struct.pack('<i5i6', root[SEQUENCE] + 1, rate_shadowed and -now_ms or now_ms)
             .. (payer_level > 0 and string.char(payer_level) or '')
         end
       end

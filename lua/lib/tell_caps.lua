@@ -10,7 +10,7 @@ for i = 1, #levels do
   for at = 1, items and node and #items or 0, CAP_BYTES do
     local kind, action, limit = struct.unpack(CAP_FORMAT, items, at)
     if kind ~= MARKER and action < THRESHOLD then
-      local refuses = action == DENY and amount > 0 and limit - node[kind] - node[ADMITTED] < amount
+      local refuses = (action == DENY or action == SHADOW) and amount > 0 and limit - node[kind] - node[ADMITTED] < amount
       notes = notes .. struct.pack(NOTE_FORMAT, i, kind, action, refuses and NOTE_REFUSED or 0, limit, node[kind], node[ADMITTED])
     end
   end

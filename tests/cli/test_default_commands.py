@@ -22,11 +22,24 @@ def test_tiers_are_set_and_hold(run):
 
 def test_listing_as_json(run):
     """One object: version and sets, as they were given."""
-    run("defaults", "set", "--level", "2", "--rate", "100k/minute:tokens")
+    run(
+        "defaults",
+        "set",
+        "--level",
+        "2",
+        "--rate",
+        "100k/minute:tokens",
+        "--rate",
+        "9/s:shadow",
+        "--cap",
+        "total=5:shadow",
+    )
     told = json.loads(run("defaults", "list", "--json").output)
     assert told["version"] == 1
     [each] = told["sets"]
     assert (each["level"], each["limits"][0]["rate"], each["limits"][0]["counts"]) == (2, "100k/minute", "tokens")
+    assert (each["limits"][1]["shadow"], each["caps"][0]["shadow"]) == (True, True)
+    assert "5 total, shadow" in run("defaults", "list").output
 
 
 def test_removing(run):
@@ -62,3 +75,21 @@ def test_asking_for_a_plan(run):
 def test_what_is_wrong_is_told(run, words, message):
     """On the error stream, with exit code 2."""
     assert message in " ".join(run(*words, code=2).stderr.split())
+
+
+def test_shadows_are_set_listed_explained_and_removed(run):
+    """``caps`` and ``limits`` with --shadow; the tables say what was counted."""
+    run.store.add_credits("alice", 100)
+    run("caps", "set", "alice", "50")
+    run("caps", "set", "alice", "5", "--shadow")
+    run("limits", "set", "alice", "1/hour", "--shadow")
+    for _ in range(2):
+        assert run.store.deduct("alice", 10).error_code is None
+    assert "would have refused 2, of 20" in run("caps", "list", "alice").output
+    assert "would have refused 1" in run("limits", "list", "alice").output
+    assert run("explain", "alice", "1").output.count("would refuse") == 2
+    run("caps", "remove", "alice", "--shadow")
+    run("limits", "remove", "alice", "1/hour", "--shadow")
+    assert [cap.shadow for cap in run.store.list_spend_caps("alice").caps] == [False]
+    assert run.store.list_rate_limits("alice").limits == ()
+    assert "a shadow is" in run("caps", "set", "alice", "5", "--shadow", "--period", "hourly", code=2).stderr

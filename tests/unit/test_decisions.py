@@ -59,7 +59,7 @@ def test_an_admission_tells_each_limit_after_it():
     assert near.model_dump() == {
         "scope": "acme", "algorithm": "fixed", "counts": "requests", "limit": 10, "period_ms": 1000, "burst": None,
         "model": None, "operation_type": None, "used": 4, "remaining": 6, "reset_after": 1.0, "retry_after": 0.0,
-        "refused": False, "default": False,
+        "refused": False, "default": False, "shadow": False, "would_refuse": False, "shadow_denied": 0,
     }  # fmt: skip
     assert (wide.scope, wide.burst, wide.used, wide.remaining, wide.reset_after) == ("acme/alice", 60, 1, 59, 1.0)
     assert (result.allowed, result.scope, result.limit, result.remaining) == (True, "acme", 10, 6)

@@ -75,7 +75,10 @@ numbers = st.integers(0, MAX)
 items = st.builds(
     LimitItem, st.integers(10, 13), st.integers(0, 2), st.integers(1, MAX), st.integers(0, 366 * 86_400_000),
     st.integers(0, 2**47 - 1), numbers, numbers, numbers, names, names, st.integers(0, 2**39 - 1),
-).map(lambda item: item if item.kind == 12 else item._replace(previous=0))  # fmt: skip
+    st.booleans(), st.booleans(), numbers,
+).map(
+    lambda item: item._replace(previous=item.previous * (item.kind == 12), denied=item.denied * item.shadow)
+)  # fmt: skip
 
 
 @given(st.lists(items, max_size=4), st.lists(st.tuples(st.integers(1, 8), st.booleans(), numbers), min_size=4))

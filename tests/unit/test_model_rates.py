@@ -61,7 +61,7 @@ def test_the_model_decides_like_a_peer(algorithm, record_property):
             model.now = clock.now_ms
             amount, tokens = (cost, 0) if plan.counts == "amount" else (1, cost if plan.counts == "tokens" else 0)
             told = charge(model, amount, account, tokens=tokens)
-            ((*_, remaining, _, _, _, refused, retry),) = told["limits"]
+            ((*_, remaining, _, _, _, _, _, refused, retry),) = told["limits"]
             assert refused == (told["error_code"] == "rate_limited")
             return Answer(not refused, remaining, retry if retry > 0 else None)
 
