@@ -62,7 +62,12 @@ FAULTS = (
     ),
     Fault("a direct charge is not gated", "lib/charge", "--- @include lib/gate", ""),
     Fault("an extension is not gated", "extend", "--- @include lib/gate", ""),
-    Fault("an extension forgets its tokens", "extend", "pack('<i7', label_tokens + tokens)", "pack('<i7', 0)"),
+    Fault(
+        "an extension forgets its tokens",
+        "extend",
+        "label_rest + 1, label_tokens + tokens",
+        "label_rest + 1, label_tokens",
+    ),
     Fault("a crossing is told again", "lib/spend", "> limit and node[kind] - charged <= limit then", "> limit then"),
     Fault("a charge up to a threshold is quiet", "lib/bounds", "(left >= 0 and kind ~= BALANCE)", "false"),
     Fault("a low balance is met a unit late", "lib/bounds", "quiet_bound = -left - 1", "quiet_bound = -left"),
@@ -184,7 +189,7 @@ FAULTS = (
     Fault(
         "a limit set again forgets",
         "set_limit",
-        "if found_limit and string.byte(found_limit) == given_kind",
+        "if replaced and string.byte(replaced) == given_kind",
         "if false",
     ),
     Fault("a new limit forgets open holds", "set_limit", "open = open + 1", "open = 0"),

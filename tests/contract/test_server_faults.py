@@ -141,7 +141,10 @@ def test_a_lost_reply_is_unknown_not_failed():
         if words[0] == b"EVALSHA":
             sent.append(words)
             if len(sent) % 2:  # reading the configuration; one shard
-                return b"*7\r\n:0\r\n:0\r\n$8\r\n12345678\r\n$1\r\n1\r\n$1\r\n4\r\n$1\r\n1\r\n$5\r\nready\r\n"
+                return (
+                    b"*9\r\n:0\r\n:0\r\n$8\r\n12345678\r\n$1\r\n1\r\n$1\r\n4\r\n$1\r\n1\r\n$5\r\nready\r\n"
+                    b"$1\r\n0\r\n$0\r\n\r\n"
+                )
             return None
         return b"+OK\r\n"
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ducto_redis import ConcurrencyLimit, MemoryStore, RateLimit, SpendCap
+from ducto_redis import ConcurrencyLimit, DefaultCap, MemoryStore, RateLimit, SpendCap
 from ducto_redis.core.entries import Kind, read_entry
 from ducto_redis.core.fold import LedgerBroken, fold
 from ducto_redis.core.fold_limits import defined
@@ -54,10 +54,16 @@ def limit(store, user, draw):
     store.set_rate_limit(user, chosen)
     if draw.random() < 0.3:
         store.remove_rate_limit(user, chosen)
+    if draw.random() < 0.3:
+        store.set_spend_cap(SpendCap(user_id=user, limit=draw.randint(0, 900), shadow=True))
+    elif draw.random() < 0.3:
+        store.remove_spend_cap(user, "daily", shadow=True)
 
 
 def pay(store, user, draw):
     store.set_payer(user, draw.choice([user, user.split("/")[0]]))
+    store.set_defaults([DefaultCap(limit=900 + draw.randint(0, 9))], [RateLimit("99/s")], plan="p")
+    store.set_plan(user, draw.choice([None, "p"]))
 
 
 def hold(store, user, draw, holds):
@@ -144,6 +150,9 @@ def assert_state(client, namespace, states):
         }
         limits = {name[1:]: defined(data) for name, data in stored.items() if name[0] == "l" and data}
         assert limits == state.limits
+        paid = {name[1:]: data for name, data in stored.items() if name[0] == "p" and data}
+        assert {path: data[0] for path, data in paid.items() if data[0]} == state.payers
+        assert {path: data[1:].decode() for path, data in paid.items() if data[1:]} == state.plans
         apart = {name[1:]: read_apart(data) for name, data in stored.items() if name[0] == "b"}
         assert {path: kept for path, kept in apart.items() if kept != NOTHING_APART} == state.apart
         assert {name[1:]: int_at(data, 0) for name, data in stored.items() if name[0] == "g"} == state.purchased
@@ -186,7 +195,11 @@ def test_the_embedded_engine_writes_the_same_bytes(server, namespace):
         )
         store.setup()
         drive(store, clock, draw)
-        entries = [entry._replace(generation=b"", reference="") for entry in entries_of(client, namespace)]
+        # The namespace's own entries have the server's time.
+        entries = [
+            entry._replace(generation=b"", reference="", at_ms=entry.at_ms if entry.sequence else 0)
+            for entry in entries_of(client, namespace)
+        ]
         states = fold(entries_of(client, namespace))
         seen.append((entries[1:], {root: (state.nodes, state.caps) for root, state in states.items()}))
         store.close()
