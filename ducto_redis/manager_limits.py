@@ -81,6 +81,7 @@ class ManagedLimits(ManagerBase):
         min_balance: Amount = 0,
         overdraft_floor: Amount | None = None,
         tokens: int = 0,
+        within: Sequence[str] = (),
     ) -> ExplainResult:
         """What ``reserve`` would decide now, and why; a refusal is told, never raised. See ``RedisStore.explain``."""
         return self.store.explain(
@@ -92,4 +93,5 @@ class ManagedLimits(ManagerBase):
             min_balance=min_balance,
             overdraft_floor=overdraft_floor,
             tokens=tokens,
+            within=within,
         )

@@ -41,6 +41,7 @@ class ManagedWork(ManagedLimits):
         overdraft_floor: Amount | None = None,
         metadata: Metadata = None,
         tokens: int = 0,
+        within: Sequence[str] = (),
         dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> DeductionResult:
@@ -63,6 +64,7 @@ class ManagedWork(ManagedLimits):
                 overdraft_floor=overdraft_floor,
                 metadata=metadata,
                 tokens=tokens,
+                within=within,
                 dry_run=dry_run,
                 idempotency_key=idempotency_key,
             )

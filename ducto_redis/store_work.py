@@ -44,6 +44,7 @@ class WorkOperations(LimitOperations):
         overdraft_floor: Amount | None = None,
         metadata: Metadata = None,
         tokens: int = 0,
+        within: Sequence[str] = (),
         dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> DeductionResult:
@@ -59,6 +60,7 @@ class WorkOperations(LimitOperations):
             overdraft_floor: The balance, <= 0, that overdraft may reach.
             metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
             tokens: What was used, for limits that count tokens.
+            within: Further accounts of the same root that decide and count, as of ``reserve``.
             dry_run: Only asks: decided alike, but nothing is charged.
             idempotency_key: The same key on the same account charges once within 24 to 48 hours.
 
@@ -76,6 +78,7 @@ class WorkOperations(LimitOperations):
             overdraft_floor=overdraft_floor,
             metadata=metadata,
             tokens=tokens,
+            within=within,
             dry_run=dry_run,
             op_id=idempotency_key or new_id(),
             own_key=idempotency_key is not None,

@@ -94,6 +94,7 @@ class ChargeItem(BaseModel):
     overdraft_floor: Credits | None = None
     metadata: dict[str, Any] | None = None
     tokens: int = 0
+    within: tuple[str, ...] = ()
     idempotency_key: str | None = None
 
 

@@ -28,6 +28,9 @@ end
 --- @include lib/expire
 --- @include lib/find
 --- @include lib/found_hold
+if code ~= OK then
+  return { code, now_ms, FRESH, 0, 0, asked, 0, '', '' }
+end
 local payer = nodes[PATH]
 if payer and payer_level > 0 then
   payer = nodes[levels[payer_level]]

@@ -40,6 +40,9 @@ end
 --- @include lib/expire
 --- @include lib/find
 --- @include lib/found_hold
+if code ~= OK then
+  return { code, now_ms, FRESH, 0, 0, amount, 0, '' }
+end
 --- @include lib/find_also
 local payer, notes, told, answer = nodes[PATH], '', '', nil
 if payer and payer_level > 0 then
@@ -108,7 +111,7 @@ else
     local also_reference = PATH == '' and also_field or string.sub(also_field, 1, -2 - #PATH)
     local added_tokens = tokens > 0 and struct.pack('<i7', tokens) or ''
     entry = struct.pack(ENTRY_FORMAT .. 'i6I2c0', ENTRY_LAYOUT, EXTEND, GENERATION, root[SEQUENCE], now_ms, amount,
-      payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, expires_ms, #also_reference, also_reference) .. added_tokens
+      payer[BALANCE], #entry_account, entry_account, #reference, reference, expires_ms, #also_reference, also_reference) .. added_tokens
     record_head = struct.pack(HOLD_FORMAT .. 'i7', OPEN, hold_flags + WAS_EXTENDED, total, expires_ms, hold_balance,
       hold_held, hold_first) .. terms
     record_expires_ms, index_expires_ms = expires_ms, expires_ms

@@ -24,6 +24,9 @@ end
 --- @include lib/expire
 --- @include lib/find
 --- @include lib/found_hold
+if code ~= OK then
+  return { code, now_ms, NOT_FOUND, 0 }
+end
 local payer, refusal, asked, notes = nodes[PATH], OK, 0, ''
 -- What an expired hold leaves is said in the account's own name: nothing is held of its payer any more.
 if payer and payer_level > 0 and hold_state == OPEN then
@@ -37,7 +40,7 @@ elseif hold_state == EXPIRED then
   reason = FREED
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, RELEASE, GENERATION, root[SEQUENCE], now_ms, 0, payer[BALANCE],
-    #ACCOUNT, ACCOUNT, #reference, reference, OK)
+    #entry_account, entry_account, #reference, reference, OK)
   record_head = struct.pack(HOLD_FORMAT, RELEASED, hold_flags, hold_first, hold_expires_ms, hold_balance, hold_held)
   dirty = levels
 elseif hold_state == SETTLED then

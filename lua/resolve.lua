@@ -33,6 +33,9 @@ if string.byte(ARGV[4]) ~= HOLD_LETTER then
   record = nil
 end
 --- @include lib/found_hold
+if code ~= OK then
+  return { code, now_ms, 0, '', 0 }
+end
 -- A record of any kind says that the id was executed, whatever was cancelled under it as another kind.
 local found, told, cancelled = 0, string.char(TOMBSTONE), 0
 if first and string.byte(first) ~= TOMBSTONE then
@@ -73,7 +76,7 @@ elseif ends and hold_state == EXPIRED then
   -- It has left the totals already, but might be billed late.
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, RELEASE, GENERATION, root[SEQUENCE], now_ms, 0, payer[BALANCE],
-    #ACCOUNT, ACCOUNT, #reference, reference, CANCELLED)
+    #entry_account, entry_account, #reference, reference, CANCELLED)
   record_head = struct.pack(HOLD_FORMAT .. 'Bi7i7', RELEASED, hold_flags + WAS_REFUSED, hold_first, hold_expires_ms,
     hold_balance, hold_held, CANCELLED, 0, payer[BALANCE])
   told = record_head

@@ -2,10 +2,11 @@
 --[[ roll_caps: brings timed caps to the present period where only the client can compute it, for scripts know no zones.
   KEYS   the six of a root (lib/keys)
   ARGV   1-3 common (lib/keys)
-         4 periods     '' asks; else packed, per item: length and text of the level's path, kind, length and text of the
+         4 field       of the hold whose memberships count too, '' none
+         5 periods     '' asks; else packed, per item: length and text of the level's path, kind, length and text of the
                        model, start and end of the present period
   Reply  {code, now_ms, then per item that is due: path, kind, zone, model}; what is still due afterwards
-  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER; ROLL_NEEDED is what brings clients here
+  Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER; ROLL_NEEDED is what brings clients here, CANCELLED is never answered
   Rule   taken only when start <= now < end; cut so that it does not begin before the last period ended, or - when the
          clock was set back - does not end after that one began.
   Entry  PERIOD, with the items that were taken   Cost O(levels x caps)
@@ -22,7 +23,13 @@ if code ~= OK and code ~= ROLL_NEEDED then
 end
 --- @include lib/queue
 --- @include lib/expire
-local periods, at, taken = ARGV[4], 1, ''
+local deep, own_depth = true, 0
+for i = 1, #levels do
+  own_depth = levels[i] == PATH and i or own_depth
+end
+--- @include lib/find
+--- @include lib/found_hold
+local periods, at, taken = ARGV[5], 1, ''
 --- @inline lib/calendar
 while timed and at <= #periods do
   local path, kind, model, start, stop, next_at = struct.unpack('<I2c0BBc0i6i6', periods, at)
@@ -44,14 +51,19 @@ while timed and at <= #periods do
 end
 if taken ~= '' then
   -- In the name of the lowest level that exists: the entry must not open the account.
-  local lowest
+  local lowest, members = nil, ''
   dirty = {}
   for i = 1, #levels do
     if nodes[levels[i]] then
-      lowest, dirty[i] = levels[i], levels[i]
+      dirty[#dirty + 1] = levels[i]
+      if i <= own_depth then
+        lowest = levels[i]
+      else
+        members = members .. '+' .. levels[i]
+      end
     end
   end
-  local account = string.match(ACCOUNT, '^[^/]*') .. (lowest ~= '' and '/' .. lowest or '')
+  local account = string.match(ACCOUNT, '^[^/+]*') .. (lowest ~= '' and '/' .. lowest or '') .. members
   root[SEQUENCE] = root[SEQUENCE] + 1
   entry = struct.pack(ENTRY_FORMAT, ENTRY_LAYOUT, PERIOD, GENERATION, root[SEQUENCE], now_ms, 0, nodes[lowest][BALANCE],
     #account, account, 0, '') .. taken

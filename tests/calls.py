@@ -44,16 +44,19 @@ class Calls:
         return self.store.open_account(account)
 
     def reserve(self, account, key, *, amount, ttl_ms, mode, floor, admit, model="", over_cap="clamp",
-                operation="usage", tokens=0):  # fmt: skip
+                operation="usage", tokens=0, within=()):  # fmt: skip
         options = {**self._options(mode, floor, model), "operation_type": operation, "ttl": ttl_ms / 1000,
                    "idempotency_key": key}  # fmt: skip
         if not admit:
             del options["billing_mode"]
             return self.store.reserve_credits(account, self.credits(amount), **options)
-        return self.store.reserve(account, self.credits(amount), over_cap=over_cap, **options, **_tokens(tokens))
+        return self.store.reserve(
+            account, self.credits(amount), over_cap=over_cap, within=within, **options, **_tokens(tokens)
+        )
 
-    def charge(self, account, amount, key, mode="strict", floor=0, model="", operation="usage", tokens=0):
-        options = {**self._options(mode, floor, model), "operation_type": operation, **_tokens(tokens)}
+    def charge(self, account, amount, key, mode="strict", floor=0, model="", operation="usage", tokens=0, within=()):
+        options = {**self._options(mode, floor, model), "operation_type": operation, **_tokens(tokens),
+                   "within": within}  # fmt: skip
         return self.store.deduct(account, self.credits(amount), idempotency_key=key, **options)
 
     def settle(self, account, hold_id, asked, model="", late="reject", tokens=None):
@@ -95,7 +98,7 @@ class Calls:
         return {
             "user_id": item["account"], "amount": self.credits(item["amount"]), "idempotency_key": item["key"],
             "operation_type": item["operation"], **self._options(item["mode"], item["floor"], item["model"]),
-            **_tokens(item["tokens"]),
+            **_tokens(item["tokens"]), "within": item.get("within", ()),
         }  # fmt: skip
 
     def set_cap(

@@ -73,7 +73,7 @@ class Comparison(RuleBasedStateMachine):
     def do(self, name: str, **args: Any) -> Outcome:
         """A step's call; its account is looked at afterwards."""
         self.steps += 1
-        self.focus |= set(levels_of(args["account"]))
+        self.focus |= set(levels_of("+".join([args["account"], *args.get("within", ())])))
         asked = args.get("asked", args.get("amount", -1))
         self.asked = asked if asked >= 0 else None
         hold = self.model.holds.get((args["account"], args.get("hold_id", "")))

@@ -198,8 +198,8 @@ FAULTS = (
     Fault(
         "a successor forgets when it was admitted",
         "lib/succeed",
-        "root[SEQUENCE] + 1, now_ms)",
-        "root[SEQUENCE] + 1, 0)",
+        "rate_shadowed and -now_ms or now_ms)",
+        "0)",
     ),
     Fault("a default cap stands beside an own one", "lib/merge_defaults", "string.byte(own, each) == kind", "false"),
     Fault("a default limit stands beside an own one", "lib/merge_defaults", "elseif kept ~= true then", "else"),
@@ -238,6 +238,28 @@ FAULTS = (
         "",
     ),
     Fault("a shadow looks at spend alone", "lib/gate", "limit - node[kind] - node[ADMITTED]\n", "limit - node[kind]\n"),
+    Fault("memberships are not asked", "lib/within_levels", "if not is_listed[level] then", "if false then"),
+    Fault("a settled hold forgets its memberships", "lib/found_hold", "== WITHIN_NOTE then", "== 300 then"),
+    Fault("an expired hold forgets its memberships", "lib/expire", "== WITHIN_NOTE then", "== 300 then"),
+    Fault(
+        "an extended or succeeded hold loses its memberships",
+        "lib/gate",
+        "notes, shadowed = within_note .. notes, nil",
+        "shadowed = nil",
+    ),
+    Fault(
+        "a membership that is met twice counts twice",
+        "lib/within_levels",
+        "is_listed[listed[at]] = true",
+        "is_listed[listed[at]] = nil",
+    ),
+    Fault(
+        "a freed hold comes back with a membership",
+        "lib/load_level",
+        "if level_node and not nodes[level] then",
+        "if level_node then",
+    ),
+    Fault("open holds within are not counted", "lib/holds_below", "== WITHIN_NOTE then", "== 300 then"),
 )
 
 

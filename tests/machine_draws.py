@@ -34,6 +34,11 @@ forward_steps = st.one_of(
 backward_steps = st.one_of(
     st.integers(1, 5_000), st.integers(1, 22 * HOUR_MS), st.sampled_from(["daily", "daily", "monthly"])
 )
+#: Memberships of accounts below acme, some of them accounts that may not be there yet.
+withins = st.sampled_from([
+    (), (), (), ("acme/chat/{carol}",), ("acme/search/bob",), ("acme/search", "acme/chat/{carol}"), ("acme/chat",),
+    ("acme/search/alice", "acme/search/bob", "acme/search/bob"),
+])  # fmt: skip
 models = st.sampled_from(["", "", "m", "m", "other"])
 periods = st.sampled_from(["daily", "daily", "monthly", "daily", "monthly", "total", "hourly", "weekly", "yearly"])
 zones = st.sampled_from(["UTC", "UTC", "Europe/Berlin", "America/New_York", "America/Santiago", "Asia/Kolkata"])

@@ -17,6 +17,7 @@ from machine_draws import (
     tokens,
     ttls,
     used_tokens,
+    withins,
 )  # fmt: skip
 from model_work import LETTERS
 
@@ -25,11 +26,11 @@ class HoldRules:
     """One rule for each kind of step with a hold."""
 
     def _reserve(self, account, amount, *, ttl=600_000, mode=("strict", 0), admit=True, model="", over_cap="clamp",
-                 operation="usage", tokens=0):  # fmt: skip
+                 operation="usage", tokens=0, within=()):  # fmt: skip
         key = ("h{}", "h/{}", "{{{}}}:h%\0🧮")[self.steps % 3].format(self.steps)
         self.do("reserve", account=account, key=key, amount=self.units(amount, account), ttl_ms=ttl, mode=mode[0],
                 floor=mode[1], admit=admit, model=model, over_cap=over_cap, operation=operation,
-                tokens=tokens)  # fmt: skip
+                tokens=tokens, within=within if account.split("/")[0] == "acme" and admit else ())  # fmt: skip
         return (account, key) in self.model.holds, (account, key)
 
     def _charge(self, name, at, amount, **options):
@@ -37,10 +38,11 @@ class HoldRules:
         self.do(name, account=at[0], hold_id=at[1], asked=asked, **options)
 
     @rule(account=accounts, amount=amounts, ttl=ttls, mode=modes, model=models,
-          over_cap=st.sampled_from(["clamp", "clamp", "record"]), operation=operations, tokens=tokens)  # fmt: skip
-    def reserve(self, account, amount, ttl, *, mode, model, over_cap, operation, tokens):
+          over_cap=st.sampled_from(["clamp", "clamp", "record"]), operation=operations, tokens=tokens,
+          within=withins)  # fmt: skip
+    def reserve(self, account, amount, ttl, *, mode, model, over_cap, operation, tokens, within):
         self._reserve(account, amount, ttl=ttl, mode=mode, model=model, over_cap=over_cap, operation=operation,
-                      tokens=tokens)  # fmt: skip
+                      tokens=tokens, within=within)  # fmt: skip
 
     @rule(account=accounts, amount=amounts, ttl=ttls, floor=st.sampled_from([0, 0, 7]), operation=operations)
     def reserve_credits(self, account, amount, ttl, floor, operation):
@@ -56,10 +58,12 @@ class HoldRules:
                 self._again(-1, {})
 
     @rule(account=accounts, amount=amounts, cost=costs, mode=modes, model=models, used=models, twice=st.booleans(),
-          over_cap=st.sampled_from(["clamp", "clamp", "record"]), tokens=tokens, used_tokens=used_tokens)  # fmt: skip
-    def our_flow(self, account, amount, cost, *, mode, model, used, twice, over_cap, tokens, used_tokens):
+          over_cap=st.sampled_from(["clamp", "clamp", "record"]), tokens=tokens, used_tokens=used_tokens,
+          within=withins)  # fmt: skip
+    def our_flow(self, account, amount, cost, *, mode, model, used, twice, over_cap, tokens, used_tokens, within):
         """Reserve and settle in one step."""
-        made, at = self._reserve(account, amount, mode=mode, model=model, over_cap=over_cap, tokens=tokens)
+        made, at = self._reserve(account, amount, mode=mode, model=model, over_cap=over_cap, tokens=tokens,
+                                 within=within)  # fmt: skip
         if made:
             self._charge("settle", at, cost, model=used, tokens=used_tokens)
             if twice:

@@ -20,6 +20,7 @@ from machine_draws import (
     plans,
     tokens,
     week_starts,
+    withins,
     zones,
 )
 from model_state import BESIDE, MAX, levels_of
@@ -130,10 +131,11 @@ class MoneyRules:
         self.do("open_account", account=account)
 
     @rule(account=accounts, amount=amounts, mode=modes, model=models, twice=st.booleans(), operation=operations,
-          tokens=tokens)  # fmt: skip
-    def charge(self, account, amount, mode, model, twice, operation, tokens):
+          tokens=tokens, within=withins)  # fmt: skip
+    def charge(self, account, amount, mode, model, *, twice, operation, tokens, within):
+        within = within if account.split("/")[0] == "acme" else ()
         self.do("charge", account=account, amount=self.units(amount, account), key=f"d{self.steps}", mode=mode[0],
-                floor=mode[1], model=model, operation=operation, tokens=tokens)  # fmt: skip
+                floor=mode[1], model=model, operation=operation, tokens=tokens, within=within)  # fmt: skip
         if twice:
             self._again(-1, {})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
-from machine_draws import accounts, amounts, backward_steps, costs, forward_steps, models, modes, ttls
+from machine_draws import accounts, amounts, backward_steps, costs, forward_steps, models, modes, ttls, withins
 from model_state import DAY_MS, HOUR_MS, period_of
 
 
@@ -27,10 +27,11 @@ class TimeRules:
         return min(ends, default=period_of("weekly", self.clock.now_ms)[1])
 
     @rule(account=accounts, amount=amounts, ttl=ttls, by=st.sampled_from([-1, 0, 0, 0, 1, 60_000]), model=models,
-          cost=costs, then=st.sampled_from(["", "settle", "bill", "bill", "deduct", "release"]))  # fmt: skip
-    def expire(self, account, amount, ttl, *, by, model, cost, then):
+          cost=costs, then=st.sampled_from(["", "settle", "bill", "bill", "deduct", "release"]),
+          within=withins)  # fmt: skip
+    def expire(self, account, amount, ttl, *, by, model, cost, then, within):
         """To where a new hold ends, or a little beside it, and there something is done with it."""
-        made, at = self._reserve(account, amount, ttl=ttl, model=model)
+        made, at = self._reserve(account, amount, ttl=ttl, model=model, within=within)
         if made:
             self.move(ttl + by)
             if then == "bill":

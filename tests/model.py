@@ -33,7 +33,7 @@ from __future__ import annotations
 from typing import Any
 
 from model_limits import Ask, LimitState
-from model_state import BESIDE, MAX, Cap, Hold, Notice, Outcome, levels_of
+from model_state import BESIDE, MAX, Cap, Hold, Notice, Outcome, levels_of, where_of
 
 FRESH = {"idempotent": False, "key_reused": False}
 CANCELLED = {"error_code": "cancelled"}
@@ -102,30 +102,36 @@ class SeedModel(LimitState):
     def reserve(
         self, account: str, key: str, *, amount: int, ttl_ms: int, mode: str, floor: int, admit: bool,
         model: str = "", over_cap: str = "clamp", operation: str = "usage", tokens: int = 0,
+        within: tuple[str, ...] = (),
     ) -> Outcome:  # fmt: skip
         """``reserve``, or without ``admit`` ``reserve_credits``."""
-        payer = self.payer(account)
+        payer, where = self.payer(account), where_of(account, within)
         if ("h", account, key) in self.cancelled:
             return self._refused_hold(payer, amount, "cancelled")
         if hold := self.holds.get((account, key)):
-            label = (model, mode, operation)
+            label = (model, mode, operation, where)
             reused = hold.made["amount"] != amount or (hold.state == "open" and hold.label != label)
             return {**hold.made, "expires_at": hold.expires, "idempotent": True, "key_reused": reused}
         floor = -MAX if mode == "postpaid" else floor
         decided: Outcome
-        if account not in self.known:
-            code = "insufficient_credits" if mode == "strict" else "account_unknown"
-            return self._refused_hold(account, amount, code)
-        if not self.exact(account, payer, held=amount):
+        if code := self._stranger(account, where, mode):
+            return self._refused_hold(account if account not in self.known else payer, amount, code)
+        if not self.exact(where, payer, held=amount):
             return self._refused_hold(payer, amount, "invalid_amount")
         ask = Ask("hold", amount, tokens, model, operation)
-        decided = self._gate(account, amount, floor, payer=payer, binds=admit, model=model, ask=ask)
+        decided = self._gate(where, amount, floor, payer=payer, binds=admit, model=model, ask=ask)
         if decided["error_code"]:
             return self._refused_hold(payer, amount, **decided)
         strict = mode == "strict" and over_cap == "clamp"
-        terms = (floor, strict, admit, self.now + ttl_ms, self.travelled, {}, model, (model, mode, operation))
-        hold = Hold(account, amount, *terms, operation=operation, tokens=tokens, payer=payer)
+        terms = (floor, strict, admit, self.now + ttl_ms, self.travelled, {}, model, (model, mode, operation, where))
+        hold = Hold(account, amount, *terms, operation=operation, tokens=tokens, payer=payer, where=where)
         return self._open(key, hold, decided["caps"], ask)
+
+    def _stranger(self, account: str, where: str, mode: str) -> str | None:
+        """The code for an account, or a membership of it, that does not exist."""
+        if account not in self.known:
+            return "insufficient_credits" if mode == "strict" else "account_unknown"
+        return None if self.known.issuperset(levels_of(where)) else "account_unknown"
 
     def _refused_hold(
         self, payer: str, amount: int, error_code: str, caps: tuple[Any, ...] = (), limits: tuple[Any, ...] = (), *,
@@ -144,7 +150,7 @@ class SeedModel(LimitState):
             "reserved_total": held, "available": balance - held, "expires_at": hold.expires, "limits": (), **FRESH,
         }  # fmt: skip
         hold.begun = self.now
-        return {**hold.made, "limits": self.take(hold.account, ask, hold)}
+        return {**hold.made, "limits": self.take(hold.where, ask, hold)}
 
     def _answer(self, payer: str, code: str | None, charged: int, asked: int, caps: tuple[Any, ...]) -> Outcome:
         balance = self.balance(payer)
@@ -188,7 +194,7 @@ class SeedModel(LimitState):
         self, hold: Hold, asked: int, charged: int, model: str, by: str, shadows: tuple[Any, ...] = ()
     ) -> Outcome:  # fmt: skip
         hold.state = "settled"
-        caps = (*self._spend(hold.account, charged, model, hold.payer), *shadows)
+        caps = (*self._spend(hold.where, charged, model, hold.payer), *shadows)
         return self._end(hold, "settled", asked, self._answer(hold.payer, None, charged, asked, caps), by)
 
     def settle(
@@ -203,8 +209,8 @@ class SeedModel(LimitState):
         used = model or hold.model
         charged = min(asked, (own.amount if own else 0) + self.free(hold.payer, hold.floor))
         if hold.strict:
-            charged = min(charged, self.bound(account, used, own))
-        if not self.exact(account, hold.payer, charged=charged):
+            charged = min(charged, self.bound(hold.where, used, own))
+        if not self.exact(hold.where, hold.payer, charged=charged):
             return self._answer(hold.payer, "invalid_amount", 0, 0, ())
         if own:
             self.correct(hold, asked, tokens)
@@ -216,8 +222,10 @@ class SeedModel(LimitState):
         if not hold or hold.state != "open":
             return self._not_open(account, hold_id, asked, ("settled", "refused"))
         decided: Outcome = {"error_code": "invalid_amount", "caps": ()}
-        if self.exact(account, hold.payer, charged=asked):
-            decided = self._gate(account, asked, hold.floor, payer=hold.payer, binds=True, model=hold.model, hold=hold)
+        if self.exact(hold.where, hold.payer, charged=asked):
+            decided = self._gate(
+                hold.where, asked, hold.floor, payer=hold.payer, binds=True, model=hold.model, hold=hold
+            )
         self.correct(hold, 0 if decided["error_code"] else asked, 0 if decided["error_code"] else None)
         if decided["error_code"] is None:
             return self._charge(hold, asked, asked, hold.model, "deduct_credits", decided["caps"])

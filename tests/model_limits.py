@@ -139,11 +139,15 @@ class LimitState(State):
         told, would_any = [], False
         for each in self.looked_at(account, ask):
             cost = self._cost(each, ask)
-            would = each.shadow and cost > 0 and not each.fits(self.now, cost)
+            # The hold is open already and counted.
+            cost_left = 0 if each.algorithm == "concurrency" and hold else cost
+            would = each.shadow and cost > 0 and not each.fits(self.now, cost_left)
             told.append((each, would, 0))
             would_any = would_any or would
             each.denied += would
-            if not would:
+            if would:
+                each.write(self.now)  # looked at by an admission
+            else:
                 each.take(self.now, cost)
         if hold:
             # A successor asks no limit for tokens, but those it is said to have used are counted when it ends.
@@ -194,7 +198,7 @@ class LimitState(State):
 
     def _open_holds(self, limit: Limit) -> int:
         return sum(
-            hold.state == "open" and limit.scope in levels_of(hold.account) and limit.sees(hold.model, hold.operation)
+            hold.state == "open" and limit.scope in levels_of(hold.where) and limit.sees(hold.model, hold.operation)
             for hold in self.holds.values()
         )
 

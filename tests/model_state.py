@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -21,9 +22,19 @@ WEEK = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 
 
 def levels_of(account: str) -> list[str]:
-    """The account and its ancestors, the root first."""
-    parts = account.split("/")
-    return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+    """The account and its ancestors, the root first; then those of the memberships that follow it behind "+"."""
+    found: list[str] = []
+    for each in account.split("+"):
+        parts = each.split("/")
+        every = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+        found += [level for level in every if level not in found]
+    return found
+
+
+def where_of(account: str, within: Iterable[str]) -> str:
+    """An account with the memberships that add levels to its own, each once."""
+    others = dict.fromkeys(each for each in within if each not in levels_of(account))
+    return "+".join([account, *others])
 
 
 def begins(period: str, day: date, week_start: str, anchor_day: int) -> bool:
@@ -95,6 +106,7 @@ class Hold:
     begun: int = 0  # when it was admitted
     payer: str = ""  # whose credits it holds
     took: list[Any] = field(default_factory=list)  # the limits that looked at it then
+    where: str = ""  # the account with its memberships
 
     @property
     def admitted(self) -> int:
@@ -235,7 +247,7 @@ class State:
 
     def admitted(self, level: str, model: str = "") -> int:
         """Admitted open holds here and below; of one model, or of all."""
-        held = [hold for hold in self.holds.values() if hold.state == "open" and level in levels_of(hold.account)]
+        held = [hold for hold in self.holds.values() if hold.state == "open" and level in levels_of(hold.where)]
         return sum(hold.admitted for hold in held if model in ("", hold.model))
 
     def total(self, level: str) -> int:

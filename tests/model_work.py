@@ -16,7 +16,7 @@ from typing import Any
 
 from model import FRESH, SeedModel
 from model_limits import Ask
-from model_state import MAX, Hold, Outcome, levels_of
+from model_state import MAX, Hold, Outcome, levels_of, where_of
 
 LETTERS = {"reserve": "h", "settle": "h", "deduct_credits": "h", "release": "h", "add_credits": "g", "deduct": "d",
            "extend": "e"}  # fmt: skip
@@ -34,28 +34,28 @@ class Model(SeedModel):
 
     def charge(
         self, account: str, amount: int, key: str, *, mode: str = "strict", floor: int = 0, model: str = "",
-        operation: str = "usage", tokens: int = 0,
+        operation: str = "usage", tokens: int = 0, within: tuple[str, ...] = (),
     ) -> Outcome:  # fmt: skip
         """``deduct``."""
-        record, payer = ("d", account, key), self.payer(account)
+        record, payer, where = ("d", account, key), self.payer(account), where_of(account, within)
         if record in self.cancelled:
             return self._refused_charge(payer, "cancelled")
         if record in self.keys:
             first = self.keys[record][1]
             return {**first, "idempotent": True, "key_reused": first["amount"] != amount}
-        if account not in self.known:
-            return self._refused_charge(account, "insufficient_credits" if mode == "strict" else "account_unknown")
-        if not self.exact(account, payer, charged=amount):
+        if code := self._stranger(account, where, mode):
+            return self._refused_charge(account if account not in self.known else payer, code)
+        if not self.exact(where, payer, charged=amount):
             return self._refused_charge(payer, "invalid_amount")
         floor = -MAX if mode == "postpaid" else floor
         ask = Ask("charge", amount, tokens, model, operation)
-        decided = self._gate(account, amount, floor, payer=payer, binds=True, model=model, ask=ask)
+        decided = self._gate(where, amount, floor, payer=payer, binds=True, model=model, ask=ask)
         if decided["error_code"]:
             return self._refused_charge(payer, **decided)
-        caps = (*self._spend(account, amount, model, payer), *decided["caps"])
+        caps = (*self._spend(where, amount, model, payer), *decided["caps"])
         answer = {**self._answer(payer, None, amount, amount, caps), "limits": ()}
         self.keys[record] = (self.travelled, answer)
-        return {**answer, "limits": self.take(account, ask)}
+        return {**answer, "limits": self.take(where, ask)}
 
     def _refused_charge(
         self, payer: str, error_code: str, caps: tuple[Any, ...] = (), limits: tuple[Any, ...] = ()
@@ -78,11 +78,11 @@ class Model(SeedModel):
             code = {"expired": "lease_expired", "resolved": "cancelled"}.get(hold.state if hold else "")
             code = "cancelled" if ("h", account, hold_id) in self.cancelled else code or "lease_not_found"
             return self._refused_hold(payer, amount, code)
-        if not self.exact(account, payer, held=amount) or hold.amount + amount > MAX:
+        if not self.exact(hold.where, payer, held=amount) or hold.amount + amount > MAX:
             return self._refused_hold(payer, amount, "invalid_amount")
         ask = Ask("more", amount, tokens, hold.model, hold.operation)
         decided = self._gate(
-            account, amount, hold.floor, payer=payer, binds=hold.is_admitted, model=hold.model, ask=ask
+            hold.where, amount, hold.floor, payer=payer, binds=hold.is_admitted, model=hold.model, ask=ask
         )
         if decided["error_code"]:
             return self._refused_hold(payer, amount, **decided)
@@ -95,7 +95,7 @@ class Model(SeedModel):
             "available": balance - held, "expires_at": hold.expires, "caps": (), "limits": (), **FRESH,
         }  # fmt: skip
         self.keys[record] = (self.travelled, {"asked": amount, "ttl": ttl_ms, "tokens": tokens, "told": told})
-        return {**told, "caps": decided["caps"], "limits": self.take(account, ask, grown=hold)}
+        return {**told, "caps": decided["caps"], "limits": self.take(hold.where, ask, grown=hold)}
 
     def succeed(
         self, account: str, hold_id: str, asked: int, *, next_amount: int, ttl_ms: int = 600_000, model: str = "",
@@ -126,16 +126,18 @@ class Model(SeedModel):
             return {**told, "key_reused": made.made["amount"] != amount}
         if before == "settled":
             return {**self._refused_hold(account, amount, "lease_not_found"), "idempotent": True}
-        if not self.exact(account, payer, held=amount):
+        if not self.exact(hold.where, payer, held=amount):
             return self._refused_hold(payer, amount, "invalid_amount")
         ask = Ask("next" if before == "open" else "late next", amount, 0, hold.model, hold.operation)
         decided = self._gate(
-            account, amount, hold.floor, payer=payer, binds=hold.is_admitted, model=hold.model, ask=ask
+            hold.where, amount, hold.floor, payer=payer, binds=hold.is_admitted, model=hold.model, ask=ask
         )
         if decided["error_code"]:
             return self._refused_hold(payer, amount, **decided)
         terms = (hold.floor, hold.strict, hold.is_admitted, self.now + ttl_ms, self.travelled, {})
-        made = Hold(account, amount, *terms, hold.model, hold.label, operation=hold.operation, payer=payer)
+        made = Hold(
+            account, amount, *terms, hold.model, hold.label, operation=hold.operation, payer=payer, where=hold.where
+        )
         return self._open(key, made, decided["caps"], ask)
 
     def resolve(self, account: str, key: str, operation: str | None) -> Outcome:

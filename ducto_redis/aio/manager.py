@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ducto_redis.aio.manager_work import AsyncManagedWork
 from ducto_redis.compat import with_aliases
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
@@ -82,6 +84,7 @@ class AsyncCreditManager(AsyncManagedWork):
         over_cap: OverCap | None = None,
         metadata: Metadata = None,
         tokens: int = 0,
+        within: Sequence[str] = (),
         dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> HoldResult:
@@ -106,6 +109,7 @@ class AsyncCreditManager(AsyncManagedWork):
                 over_cap=over_cap,
                 metadata=metadata,
                 tokens=tokens,
+                within=within,
                 dry_run=dry_run,
                 idempotency_key=idempotency_key,
             )

@@ -6,6 +6,7 @@ for input that has no result to stand in, for the configuration and for the serv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -151,6 +152,7 @@ class AsyncRedisStore(AsyncWorkOperations):
         over_cap: OverCap | None = None,
         metadata: Metadata = None,
         tokens: int = 0,
+        within: Sequence[str] = (),
         dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> HoldResult:
@@ -168,6 +170,8 @@ class AsyncRedisStore(AsyncWorkOperations):
             over_cap: What settling more than the hold does at deny caps in strict; None takes the store's setting.
             metadata: Kept in the ledger: a mapping of at most 2 KiB as JSON.
             tokens: The estimate, for limits that count tokens.
+            within: Further accounts of the same root that the account is a member of, at most 4 (a project, a team):
+                their caps, limits and open holds decide and count like those of its own path.
             dry_run: Only asks: decided alike, but nothing is taken and ``hold_id`` stays empty.
             idempotency_key: Becomes the hold's id; the same key makes one hold within 24 to 48 hours.
 
@@ -188,6 +192,7 @@ class AsyncRedisStore(AsyncWorkOperations):
             over_cap=over_cap or self._over_cap,
             metadata=metadata,
             tokens=tokens,
+            within=within,
             dry_run=dry_run,
             op_id=idempotency_key or new_id(),
             own_key=idempotency_key is not None,

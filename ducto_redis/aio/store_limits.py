@@ -150,6 +150,7 @@ class AsyncLimitOperations(AsyncStoreBase):
         min_balance: Amount = 0,
         overdraft_floor: Amount | None = None,
         tokens: int = 0,
+        within: Sequence[str] = (),
     ) -> ExplainResult:
         """What ``reserve`` would decide now, and why: every cap and limit of every level; takes nothing.
 
@@ -167,5 +168,6 @@ class AsyncLimitOperations(AsyncStoreBase):
             min_balance=min_balance,
             overdraft_floor=overdraft_floor,
             tokens=tokens,
+            within=within,
             op_id=new_id(),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, update_wrapper
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -36,6 +36,7 @@ DEFAULT_TTL: Final = 600
 MAX_TTL: Final = 7 * 24 * 3600
 MAX_METADATA_BYTES: Final = 2048
 MAX_TYPE_BYTES: Final = models.MAX_TYPE_BYTES
+MAX_WITHIN: Final = 4
 
 _MODES: Final[tuple[BillingMode, ...]] = ("strict", "overdraft", "postpaid")
 _OVER_CAP: Final[tuple[OverCap, ...]] = ("clamp", "record")
@@ -193,3 +194,32 @@ def passes_caps(over_cap: OverCap) -> bool:
 def bills_late(late_settlement: LateSettlement) -> bool:
     """Whether a hold that expired is billed."""
     return one_of(late_settlement, "late_settlement", _LATE) == "bill"
+
+
+def member_of(space: Space, account: Account, within: Sequence[str]) -> Account:
+    """An account with the memberships that an operation counts for beside its own path.
+
+    Args:
+        space: The namespace.
+        account: The account.
+        within: Accounts of the same root, at most four.
+
+    Raises:
+        InvalidArgumentError: Too many, or one of another root.
+        InvalidIdError: One is no account id.
+    """
+    if not within:
+        return account
+    if isinstance(within, str) or len(within) > MAX_WITHIN:
+        raise InvalidArgumentError(f"invalid_argument: within takes a list of at most {MAX_WITHIN} accounts")
+    paths: list[bytes] = []
+    for user_id in within:
+        other = space.keys.account(user_id)
+        if other.scopes[0] != account.scopes[0]:
+            raise InvalidArgumentError(
+                f"invalid_argument: {user_id!r} is not below {account.scopes[0]!r}; all that one script decides on has"
+                " one root"
+            )
+        if user_id not in account.scopes and other.path not in paths:
+            paths.append(other.path)
+    return account._replace(name=b"+".join([account.name, *paths]))

@@ -240,7 +240,7 @@ class DeductionReply:
             events.DEDUCTED, now_ms, transaction, transaction_id=transaction, amount=told.amount,
             balance_after=told.balance, shortfall=told.shortfall, lease_id=self.hold_id,
         )  # fmt: skip
-        if not packed or not packed[0]:  # a byte 0: only limits are told
+        if not packed or not packed[0]:  # a byte 0: only limits are told; memberships come before it
             return (deducted,)
         breached = tuple(
             self.scale.event(

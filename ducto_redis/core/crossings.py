@@ -19,6 +19,7 @@ def crossing_events(scale: Scale, transaction: str, packed: bytes, now_ms: int) 
             low balance: the threshold, the balance now.
         now_ms: The server's time.
     """
+    scale = scale.also_within(packed)
     return tuple(_event(scale, transaction, note, now_ms) for note in read_notes(packed) if note.action >= THRESHOLD)
 
 

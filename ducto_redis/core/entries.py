@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -50,6 +51,7 @@ class Entry(NamedTuple):
         balance_after: The account's balance after it, in units.
         root: The root, encoded.
         path: The account's path below the root, encoded.
+        within: The paths of the memberships that it counts for beside its own, encoded.
         reference: The operation: letter and id of its record.
         detail: The rest, by kind.
     """
@@ -64,11 +66,27 @@ class Entry(NamedTuple):
     path: str
     reference: str
     detail: bytes
+    within: tuple[str, ...] = ()
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The paths that it counts for, the root ("") first, memberships last."""
+        return levels_of(self.path, self.within)
 
     @property
     def field(self) -> str:
         """The field of the operation's record: reference and path."""
         return f"{self.reference}/{self.path}" if self.path else self.reference
+
+
+def levels_of(path: str, within: Iterable[str] = ()) -> tuple[str, ...]:
+    """The paths of an account's levels, the root ("") first, then those of memberships that are not among them."""
+    found = [""]
+    for each in (path, *within):
+        segments = each.split("/") if each else []
+        every = ("/".join(segments[:depth]) for depth in range(1, len(segments) + 1))
+        found += [level for level in every if level not in found]
+    return tuple(found)
 
 
 def read_entry(data: bytes) -> Entry:
@@ -84,7 +102,8 @@ def read_entry(data: bytes) -> Entry:
         size = int.from_bytes(data[at : at + 2], "little")
         texts.append(data[at + 2 : at + 2 + size].decode())
         at += 2 + size
-    root, _, path = texts[0].partition("/")
+    account, *within = texts[0].split("+")
+    root, _, path = account.partition("/")
     return Entry(
         kind=Kind(data[1]),
         generation=data[2:6],
@@ -96,4 +115,5 @@ def read_entry(data: bytes) -> Entry:
         path=path,
         reference=texts[1],
         detail=data[at:],
+        within=tuple(within),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ducto_redis.codes import Code
@@ -57,6 +58,7 @@ def explain(
     min_balance: Amount = 0,
     overdraft_floor: Amount | None = None,
     tokens: int = 0,
+    within: Sequence[str] = (),
     op_id: str,
 ) -> Call[ExplainResult]:
     """A ``reserve`` that takes nothing and tells everything."""
@@ -70,6 +72,7 @@ def explain(
         min_balance=min_balance,
         overdraft_floor=overdraft_floor,
         tokens=tokens,
+        within=within,
         dry_run=True,
         op_id=op_id,
         own_key=False,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
-from ducto_redis.core.entries import OF_NO_ROOT, Entry, Kind
+from ducto_redis.core.entries import OF_NO_ROOT, Entry, Kind, levels_of
 from ducto_redis.core.fold_caps import (
     begin_periods,
     charged,
@@ -48,6 +48,12 @@ class OpenHold(NamedTuple):
     model: str = ""
     operation_type: str = ""
     payer: str = ""
+    within: tuple[str, ...] = ()
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The paths that it counts for."""
+        return levels_of(self.path, self.within)
 
 
 @dataclass
@@ -66,15 +72,9 @@ class RootState:
     plans: dict[str, str] = field(default_factory=dict)
 
 
-def levels_of(path: str) -> list[str]:
-    """The paths of an account's levels, the root ("") first."""
-    segments = path.split("/") if path else []
-    return ["/".join(segments[:depth]) for depth in range(len(segments) + 1)]
-
-
 def _touch(state: RootState, entry: Entry) -> None:
     """Brings the nodes of all levels of the entry's account to its time, as every script does; new ones start empty."""
-    for path in levels_of(entry.path):
+    for path in entry.levels:
         if path in state.nodes:
             known = state.apart.pop(path, NOTHING_APART)
             state.nodes[path], apart = roll(state.nodes[path], entry.at_ms, known)
@@ -88,7 +88,7 @@ def _touch(state: RootState, entry: Entry) -> None:
 
 
 def _move(state: RootState, entry: Entry, hold: OpenHold, sign: int, holds: int = 1) -> None:
-    for path in levels_of(entry.path):
+    for path in entry.levels:
         node = state.nodes[path]
         state.nodes[path] = node._replace(
             held=node.held + sign * hold.amount * (path == hold.payer),
@@ -100,7 +100,7 @@ def _move(state: RootState, entry: Entry, hold: OpenHold, sign: int, holds: int 
 
 
 def _charge(state: RootState, entry: Entry, model: str, payer: str) -> None:
-    for path in levels_of(entry.path):
+    for path in entry.levels:
         node = state.nodes[path]
         state.nodes[path] = node._replace(
             balance=node.balance - entry.amount * (path == payer),
@@ -147,7 +147,7 @@ def _hold(state: RootState, entry: Entry) -> str:
     operation_type, model = _names_in(label)
     admitted, expires_ms = entry.amount if counts else 0, int_at(entry.detail, 0, 6)
     payer = _payer_in(label, entry.path)
-    hold = OpenHold(entry.path, entry.amount, admitted, expires_ms, counts, model, operation_type, payer)
+    hold = OpenHold(entry.path, entry.amount, admitted, expires_ms, counts, model, operation_type, payer, entry.within)
     state.holds[entry.field] = hold
     _move(state, entry, hold, 1)
     return payer

@@ -6,7 +6,7 @@ results for refused input (``reserve`` and its like) return an ``Answer`` instea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -25,6 +25,7 @@ from ducto_redis.core.arguments import (
     floor_units,
     hold_id_of,
     label_of,
+    member_of,
     metadata_json,
     passes_caps,
     scale_of,
@@ -111,6 +112,7 @@ def build_reserve(
     over_cap: OverCap = "clamp",
     metadata: Metadata = None,
     tokens: int = 0,
+    within: Sequence[str] = (),
     admit: bool = True,
     dry_run: bool = False,
     op_id: str,
@@ -118,7 +120,7 @@ def build_reserve(
 ) -> Call[HoldResult]:
     """A hold. ``admit``: gated by caps and counted against them; without it (the seed's) caps are only noted."""
     scale = scale_of(space, user_id)
-    account = scale.account
+    account = member_of(space, scale.account, within)
     units = to_units(amount, scale.precision, lift=True)
     floor = floor_units(scale.precision, billing_mode, min_balance, overdraft_floor)
     label = label_of(operation_type, model, billing_mode, tokens)
@@ -147,6 +149,7 @@ def deduct(
     overdraft_floor: Amount | None = None,
     metadata: Metadata = None,
     tokens: int = 0,
+    within: Sequence[str] = (),
     dry_run: bool = False,
     op_id: str,
     own_key: bool,
@@ -154,13 +157,14 @@ def deduct(
     """A charge without a hold, gated like an admission."""
     generation, precision, _ = space.known
     account = space.keys.account(user_id)
+    name = member_of(space, account, within).name if within else account.name
     units = to_units(amount, precision, lift=True)
     floor = floor_units(precision, billing_mode, min_balance, overdraft_floor)
     label = label_of(operation_type, model, billing_mode, tokens)
     flags = (STRICT if billing_mode == "strict" else 0) | (DEEP if own_key else 0) | (DRY if dry_run else 0)
     terms = units.to_bytes(7, "little") + floor.to_bytes(7, "little", signed=True) + bytes((flags, len(label))) + label
     detail = b"" if metadata is None else metadata_json(metadata)
-    args = (generation, account.name, account.path, op_field("d", op_id, account), terms, detail)
+    args = (generation, name, account.path, op_field("d", op_id, account), terms, detail)
     parse = DeductionReply(Scale(precision, account), "", False)
     return Call("deduct", account.charging_keys, args, DryReply(parse) if dry_run else parse, user_id, op_id)
 

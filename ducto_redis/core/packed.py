@@ -24,6 +24,8 @@ _SHADOW_BYTES: Final = 15
 THRESHOLD: Final = 128
 #: The kind of the item that tells a low balance: the position of the balance in a node.
 BALANCE_KIND: Final = 1
+#: The level of the note that names the memberships an operation counted for: their length and text follow.
+WITHIN_NOTE: Final = 255
 #: The item that says that an account has timed caps (``lua/lib/timed.lua``).
 MARKER: Final = 3
 
@@ -110,9 +112,22 @@ def read_caps(data: bytes) -> Iterator[PackedCap]:
             yield PackedCap(data[at], data[at + 1], int_at(data, at + 2))
 
 
+def within_in(data: bytes) -> tuple[str, ...]:
+    """The encoded paths of the memberships that notes begin with; none where they do not."""
+    if not data or data[0] != WITHIN_NOTE:
+        return ()
+    size = int.from_bytes(data[1:3], "little")
+    return tuple(data[3 : 3 + size].decode().split("+"))
+
+
+def first_note(data: bytes) -> int:
+    """Where the notes on caps begin: behind that on memberships, if there is one."""
+    return 3 + int.from_bytes(data[1:3], "little") if data and data[0] == WITHIN_NOTE else 0
+
+
 def read_notes(data: bytes) -> Iterator[Note]:
     """Reads the notes on caps of a reply, up to a byte 0: no level; what follows is about limits."""
-    at = 0
+    at = first_note(data)
     while at < len(data) and data[at]:
         level, kind, action, flags = data[at : at + 4]
         note = Note(level, kind, action, flags, int_at(data, at + 4), int_at(data, at + 11), int_at(data, at + 18))
@@ -127,7 +142,7 @@ def read_notes(data: bytes) -> Iterator[Note]:
 
 def split_notes(data: bytes) -> tuple[bytes, bytes]:
     """Parts the notes of a reply into those on caps and those on limits (``limit_items.read_limit_notes``)."""
-    at = 0
+    at = first_note(data)
     while at < len(data) and data[at]:
         timed = data[at + 3] & NOTE_TIMED
         at += NOTE_BYTES

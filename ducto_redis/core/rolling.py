@@ -23,13 +23,19 @@ def _present(now_ms: int, path: bytes, kind: int, zone: bytes, model: bytes) -> 
     return texts + packed(start, 6) + packed(end, 6)
 
 
+def _hold_of(step: Call[Any]) -> bytes | str | int:
+    """The field of the hold that a call is about: its memberships count too."""
+    field = step.args[3] if len(step.args) > 3 else b""  # noqa: PLR2004 - behind the common ones
+    return field if isinstance(field, bytes) and field[:1] == b"h" else b""
+
+
 def roll(step: Call[Any]) -> Flow[None]:
     """Asks which caps of an account and its ancestors are due, and sends their present periods.
 
     Args:
         step: The call that was answered ``roll_needed``; it was not executed.
     """
-    common = step.args[:3]
+    common = (*step.args[:3], _hold_of(step))
     now_ms, items = yield Call("roll_caps", step.keys, (*common, b""), _due, step.user_id)
     if items:
         periods = b"".join(_present(now_ms, *item) for item in items)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple, cast
+from urllib.parse import unquote
 
 from ducto_redis.core import rates
 from ducto_redis.core.keys import Account
@@ -25,9 +26,12 @@ from ducto_redis.core.packed import (
     NOTE_REFUSED,
     SHADOW,
     THRESHOLD,
+    WITHIN_NOTE,
     Note,
+    first_note,
     read_notes,
     split_notes,
+    within_in,
 )
 from ducto_redis.decisions import CapAction, CapNotice, LimitNotice, Quantity
 from ducto_redis.events import CreditEvent, made
@@ -89,6 +93,15 @@ class Scale(NamedTuple):
             notice.retry_after = rates.cap_retry_after(note, now_ms, asked)
         return notice
 
+    def also_within(self, packed: bytes) -> Scale:
+        """The same, with the scopes of the memberships that notes begin with behind the account's own."""
+        scopes = list(self.account.scopes)
+        for path in within_in(packed):
+            names = [unquote(name) for name in path.split("/")]
+            levels = ("/".join([scopes[0], *names[: depth + 1]]) for depth in range(len(names)))
+            scopes += [level for level in levels if level not in scopes]
+        return self._replace(account=self.account._replace(scopes=tuple(scopes)))
+
     def told(
         self, packed: bytes, now_ms: int, *, admitted: bool, asked: int | None = None
     ) -> tuple[tuple[CapNotice, ...], tuple[LimitNotice, ...]]:
@@ -102,6 +115,9 @@ class Scale(NamedTuple):
         """
         if not packed:
             return (), ()
+        if packed[0] == WITHIN_NOTE:
+            rest = packed[first_note(packed) :]
+            return self.also_within(packed).told(rest, now_ms, admitted=admitted, asked=asked)
         of_caps, of_limits = split_notes(packed)
         caps = tuple(self.notice(note, now_ms, asked) for note in read_notes(of_caps) if note.action < THRESHOLD)
         if not of_limits:

@@ -138,7 +138,7 @@ def state_pairs(stored: dict[str, bytes], index: list[Any], state: RootState) ->
     yield "plans", {path: data[1:].decode() for path, data in fields("p").items() if data[1:]}, state.plans
     yield "limits", {path: defined(data) for path, data in fields("l").items()}, state.limits
     for path, data in sorted(fields("l").items()):
-        labels = [(hold.operation_type, hold.model) for hold in state.holds.values() if _is_below(path, hold.path)]
+        labels = [(hold.operation_type, hold.model) for hold in state.holds.values() if path in hold.levels]
         concurrent = [item for item in read_limits(data) if item.kind == CONCURRENCY]
         yield f"open of {path!r}", [item.used for item in concurrent], [counted(item, labels) for item in concurrent]
     apart = {path: kept for path, data in fields("b").items() if (kept := read_apart(data)) != NOTHING_APART}
@@ -148,11 +148,6 @@ def state_pairs(stored: dict[str, bytes], index: list[Any], state: RootState) ->
     yield "open holds", members, {field: hold.expires_ms for field, hold in state.holds.items()}
     for path, node in sorted(state.nodes.items()):
         yield f"held of {path!r}", node.held, sum(hold.amount for hold in state.holds.values() if hold.payer == path)
-
-
-def _is_below(level: str, path: str) -> bool:
-    """Whether a path is a level's own or below it."""
-    return not level or path == level or path.startswith(level + "/")
 
 
 def _ordered(cap: TimedCap) -> TimedCap:

@@ -6,6 +6,7 @@
 --- @include lib/node
 --- @include lib/root
 --- @include lib/record
+--- @include lib/cap
 local amount, floor, ttl_ms, flags, label = struct.unpack('<i7i7i6BBc0', terms)
 local admit, strict, deep, dry = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4, flags % 32 >= 16
 local reply
@@ -55,10 +56,14 @@ else
         asked_label = string.sub(label, 1, mode_at)
       end
       local is_tail = is_extended or more_bytes == 0 or more_bytes == 1 or more_bytes == 11 or more_bytes == 12
-      repetition = is_tail and string.sub(kept_label, 1, #asked_label) == asked_label and repetition or REUSED
+      local is_within = string.sub(notes, 1, #within_note) == within_note
+        and (within_note ~= '' or string.byte(notes) ~= WITHIN_NOTE)
+      repetition = is_tail and is_within and string.sub(kept_label, 1, #asked_label) == asked_label and repetition or REUSED
     end
   elseif not payer then
     code = strict and INSUFFICIENT_CREDITS or ACCOUNT_UNKNOWN
+  elseif is_stranger then
+    code = ACCOUNT_UNKNOWN
   else
     local more_held, more_charged = amount, 0
     --- @include lib/exact

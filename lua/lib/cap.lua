@@ -12,6 +12,8 @@ local NOTE_FORMAT = '<BBBBi7i7i7'
 local NOTE_REFUSED, NOTE_FIRST, NOTE_OVER = 1, 2, 4
 -- And: a timed cap (lib/timed); end of its period, lengths of model and zone, model and zone follow the 25 bytes.
 local NOTE_TIMED = 8
+-- A note of this level comes first and names the memberships that the operation counts for: I2 and text, lib/load_within.
+local WITHIN_NOTE = 255
 local CAPS_MAX = 32
 -- Behind a simple cap its thresholds, each an item of its kind: action THRESHOLD + percent, and as limit the last spend that
 -- does not reach it. They refuse nothing; the charge that crosses one says so (lib/spend), once.

@@ -36,6 +36,8 @@ else
       string.sub(record, notes_at) }
   elseif not payer then
     code = strict and INSUFFICIENT_CREDITS or ACCOUNT_UNKNOWN
+  elseif is_stranger then
+    code = ACCOUNT_UNKNOWN
   else
     local more_held, more_charged = 0, amount
     --- @include lib/bounds
@@ -68,7 +70,7 @@ else
       end
       root[SEQUENCE] = root[SEQUENCE] + 1
       entry = struct.pack(ENTRY_FORMAT .. 'Bc0c0', ENTRY_LAYOUT, CHARGE, GENERATION, root[SEQUENCE], now_ms, charged,
-        payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, #label, label, metadata)
+        payer[BALANCE], #entry_account, entry_account, #reference, reference, #label, label, metadata)
       record_head = struct.pack('<Bi7i7', DONE, charged, payer[BALANCE])
       record_tail = notes
       dirty = levels

@@ -5,6 +5,7 @@
 --- @include lib/root
 --- @include lib/record
 --- @include lib/ledger
+--- @include lib/cap
 --- @include lib/timed
 --- @include lib/load
 --- @include lib/queue
@@ -51,28 +52,35 @@ if root and root[NEXT_EXPIRY_MS] ~= 0 and now_ms >= root[NEXT_EXPIRY_MS] then
     local _, flags, amount = struct.unpack(HOLD_FORMAT, record)
     local slash = string.find(field, '/', 1, true)
     local id, path = slash and string.sub(field, 1, slash - 1) or field, slash and string.sub(field, slash + 1) or ''
-    local account = string.match(ACCOUNT, '^[^/]*') .. (slash and string.sub(field, slash) or '')
+    local account = string.match(ACCOUNT, '^[^/+]*') .. (slash and string.sub(field, slash) or '')
     local admitted = flags % 2 == IS_ADMITTED and amount or 0
-    local used_model, packed_label = '', nil
+    local used_model, packed_label, notes_at = '', nil, nil
     do
       local terms_at = AFTER_HOLD + (flags % (2 * WAS_EXTENDED) >= WAS_EXTENDED and 7 or 0) + (flags >= HAS_FLOOR and 7 or 0)
-      packed_label = struct.unpack('<Bc0', record, terms_at)
+      packed_label, notes_at = struct.unpack('<Bc0', record, terms_at)
       --- @inline lib/label_model
     end
-    local at, ended_levels = 0, {}
     --- @inline lib/label_payer
-    while at do
-      ended_levels[#ended_levels + 1] = at == 0 and '' or string.sub(path, 1, at - 1)
-      local node = touch(at == 0 and '' or string.sub(path, 1, at - 1))
+    local ended_levels, at = { '' }, 0
+    while at and path ~= '' do
+      at = string.find(path, '/', at + 1, true)
+      ended_levels[#ended_levels + 1] = at and string.sub(path, 1, at - 1) or path
+    end
+    if string.byte(record, notes_at) == WITHIN_NOTE then
+      local within, listed = struct.unpack('<I2c0', record, notes_at + 1), ended_levels
+      account = account .. '+' .. within
+      --- @inline lib/within_levels
+    end
+    for each_level = 1, #ended_levels do
+      local node = touch(ended_levels[each_level])
       node[ADMITTED] = node[ADMITTED] - admitted
       node[OPEN_HOLDS] = node[OPEN_HOLDS] - 1
-      local items = timed and timed[at == 0 and '' or string.sub(path, 1, at - 1)]
+      local items = timed and timed[ended_levels[each_level]]
       for each = 1, items and #items or 0 do
         if items[each][T_MODEL] ~= '' and items[each][T_MODEL] == used_model then
           items[each][T_HELD] = items[each][T_HELD] - admitted
         end
       end
-      at = path ~= '' and at <= #path and (string.find(path, '/', at + 1, true) or #path + 1)
     end
     local payer = touch(label_payer > 0 and ended_levels[label_payer] or path)
     payer[HELD] = payer[HELD] - amount

@@ -29,7 +29,7 @@ if notes ~= '' and binding then
 elseif amount > money_bound then
   code = INSUFFICIENT_CREDITS
 end
-shadowed = nil
+notes, shadowed = within_note .. notes, nil
 if has_shadow and binding and code == OK then
   for i = 1, #levels do
     local items, node = caps[levels[i]], nodes[levels[i]]

@@ -6,7 +6,6 @@
 --- @include lib/codes
 --- @include lib/node
 --- @include lib/root
---- @include lib/timed
 --- @include lib/clock
 
 local today = (now_ms - now_ms % DAY_MS) / DAY_MS
@@ -19,6 +18,9 @@ local limits = nil           -- path -> packed rate and concurrency limits, wher
 local payer_level = 0         -- of who pays for the account, 1 the root; 0: it pays itself (set_payer, lib/found_hold)
 -- Where defaults were added (lib/merge_defaults): path -> what is the account's own of caps, and how many bytes of limits.
 local own_caps, own_limit_bytes = nil, nil
+-- Further paths of the root that the operation counts for, joined by '+' (lib/load_within); what entries call the account, and
+-- the note that names them; whether one of them is no account.
+local within, entry_account, within_note, is_stranger = '', ACCOUNT, '', false
 local others = nil          -- path -> packed counters of other periods, after a step of the clock (lib/roll)
 local timed = nil           -- path -> unpacked timed caps, where there are any (lib/timed)
 local due_periods = false   -- a timed cap's period is over and only the client knows the present one
@@ -62,37 +64,21 @@ else
     -- '' as long as the namespace has none: that is all they cost then.
     local defaults, known_defaults = nil, redis.call('HGET', CONFIG, 'd')
     if known_defaults ~= '' then
+      local first_level = 1
       --- @inline lib/read_defaults
     end
     for i = 1, #levels do
-      if values[3 * i - 1] then
-        local node = { struct.unpack(NODE_FORMAT, values[3 * i - 1]) }
-        if node[DAY_ID] ~= today then
-          local rolled_path = levels[i]
-          --- @inline lib/roll
-        end
-        nodes[levels[i]] = node
-        node[BALANCE_READ] = node[BALANCE]
-      end
-      if values[3 * i + 1] and values[3 * i + 1] ~= '' then
-        limits = limits or {}
-        limits[levels[i]] = values[3 * i + 1]
-      end
-      local items = values[3 * i]
-      caps[levels[i]] = items
-      if items and string.byte(items) == MARKER then
-        local packed_timed, timed_items = redis.call('HGET', STATE, 'z' .. levels[i]), {}
-        --- @inline lib/timed_read
-        timed = timed or {}
-        timed[levels[i]] = timed_items
-      end
-      if defaults and defaults[i] and defaults[i] ~= '' and nodes[levels[i]] then
-        local given_defaults, merged_path = defaults[i], levels[i]
-        --- @inline lib/merge_defaults
-      end
+      local level, level_node, level_caps, level_limits = levels[i], values[3 * i - 1], values[3 * i], values[3 * i + 1]
+      local level_defaults = defaults and defaults[i]
+      --- @inline lib/load_level
     end
     local kept = PATH ~= '' and values[3 * #levels + 2]
     payer_level = kept and kept ~= '' and string.byte(kept) or 0
+    local plus = string.find(ACCOUNT, '+', 1, true)
+    if plus then
+      within = string.sub(ACCOUNT, plus + 1)
+      --- @inline lib/load_within
+    end
     if due_periods and code == OK then
       code = ROLL_NEEDED
     end

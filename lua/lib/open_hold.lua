@@ -23,13 +23,13 @@ root[SEQUENCE] = root[SEQUENCE] + 1
 local opened_entry, opened_record
 if floor == 0 then
   opened_entry = struct.pack(ENTRY_FORMAT .. 'i6BBc0c0', ENTRY_LAYOUT, HOLD, GENERATION, root[SEQUENCE], now_ms, amount,
-    opened_balance, #ACCOUNT, ACCOUNT, #opened_reference, opened_reference, opened_expires_ms, opened_flags, #label, label,
+    opened_balance, #entry_account, entry_account, #opened_reference, opened_reference, opened_expires_ms, opened_flags, #label, label,
     metadata)
   opened_record = struct.pack(HOLD_FORMAT .. 'Bc0c0', OPEN, opened_flags, amount, opened_expires_ms, opened_balance,
     payer[HELD], #label, label, notes)
 else
   opened_entry = struct.pack(ENTRY_FORMAT .. 'i6Bi7Bc0c0', ENTRY_LAYOUT, HOLD, GENERATION, root[SEQUENCE], now_ms, amount,
-    opened_balance, #ACCOUNT, ACCOUNT, #opened_reference, opened_reference, opened_expires_ms, opened_flags, floor, #label,
+    opened_balance, #entry_account, entry_account, #opened_reference, opened_reference, opened_expires_ms, opened_flags, floor, #label,
     label, metadata)
   opened_record = struct.pack(HOLD_FORMAT .. 'i7Bc0c0', OPEN, opened_flags, amount, opened_expires_ms, opened_balance,
     payer[HELD], floor, #label, label, notes)

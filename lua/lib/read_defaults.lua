@@ -1,6 +1,6 @@
 -- read_defaults (inline): the defaults that hold for each level of the account: those of the plan that it is on, else those of
 -- the level. Reads levels, known_defaults (field d of the config: 1 there are some, 2 also of plans; false: written by a release
--- before them, or gone). Sets defaults, and code where the config is not what it must be.
+-- before them, or gone), first_level (from which on). Sets defaults, and code where the config is not what it must be.
 --- @include lib/keys
 --- @include lib/codes
 if not known_defaults then
@@ -9,28 +9,31 @@ if not known_defaults then
     code = generation and NEEDS_RESTORE or NAMESPACE_UNKNOWN
   end
 else
-  local names, of_plans, count = {}, {}, #levels
-  for level = 1, #levels do
-    names[level] = 'd' .. string.char(48 + level)
+  local names, of_plans, count, wanted = {}, {}, #levels - first_level + 1, {}
+  for at = first_level, #levels do
+    local _, slashes = string.gsub(levels[at], '/', '')
+    names[at - first_level + 1] = 'd' .. string.char(levels[at] == '' and 49 or 50 + slashes)
   end
   if known_defaults == '2' then
     local plan_fields = {}
-    for level = 1, #levels do
-      plan_fields[level] = 'p' .. levels[level]
+    for at = first_level, #levels do
+      plan_fields[#plan_fields + 1] = 'p' .. levels[at]
     end
-    local kept_plans = redis.call('HMGET', STATE, unpack(plan_fields))
-    for level = 1, #levels do
-      if kept_plans[level] and #kept_plans[level] > 1 then
+    local kept_plans = #plan_fields > 0 and redis.call('HMGET', STATE, unpack(plan_fields)) or {}
+    for at = 1, #plan_fields do
+      if kept_plans[at] and #kept_plans[at] > 1 then
         count = count + 1
-        names[count], of_plans[level] = names[level] .. ':' .. string.sub(kept_plans[level], 2), count
+        names[count], of_plans[at] = names[at] .. ':' .. string.sub(kept_plans[at], 2), count
       end
     end
   end
-  defaults = redis.call('HMGET', CONFIG, unpack(names, 1, count))
-  for level = 1, #levels do
-    if not defaults[level] then
+  local found = count > 0 and redis.call('HMGET', CONFIG, unpack(names, 1, count)) or {}
+  defaults = wanted
+  for at = first_level, #levels do
+    local place = at - first_level + 1
+    if not found[place] then
       code = NEEDS_RESTORE
     end
-    defaults[level] = of_plans[level] and defaults[of_plans[level]] or defaults[level]
+    wanted[at] = of_plans[place] and found[of_plans[place]] or found[place]
   end
 end

@@ -15,7 +15,7 @@ do
 end
 root[SEQUENCE] = root[SEQUENCE] + 1
 entry = struct.pack(ENTRY_FORMAT .. 'B', ENTRY_LAYOUT, RELEASE, GENERATION, root[SEQUENCE], now_ms, hold_amount,
-  payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, refusal)
+  payer[BALANCE], #entry_account, entry_account, #reference, reference, refusal)
 record_head = struct.pack(HOLD_FORMAT, RELEASED, hold_flags + (refusal ~= OK and WAS_REFUSED or 0), hold_first,
   hold_expires_ms, hold_balance, hold_held)
 if refusal ~= OK then

@@ -21,7 +21,7 @@ local says_payer = hold_state ~= OPEN and payer_level > 0
 local flags = hold_flags + ended_by + (asked ~= charged and HAS_ASKED or 0)
 root[SEQUENCE] = root[SEQUENCE] + 1
 entry = struct.pack(ENTRY_FORMAT .. 'Bc0', ENTRY_LAYOUT, SETTLE, GENERATION, root[SEQUENCE], now_ms, charged,
-  payer[BALANCE], #ACCOUNT, ACCOUNT, #reference, reference, flags + (charge_model and HAS_MODEL or 0)
+  payer[BALANCE], #entry_account, entry_account, #reference, reference, flags + (charge_model and HAS_MODEL or 0)
   + (says_payer and HAS_PAYER or 0), asked == charged and not (charge_model or says_payer) and metadata or '')
 record_head = struct.pack(HOLD_FORMAT .. 'i7i7', SETTLED, flags, hold_first, hold_expires_ms, hold_balance,
   hold_held, charged, payer[BALANCE])

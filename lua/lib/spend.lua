@@ -9,7 +9,7 @@
 --- @include lib/bounds
 payer[BALANCE] = payer[BALANCE] - charged
 balance_change = -charged
-notes = ''
+notes = within_note
 for i = 1, #levels do
   local node = nodes[levels[i]]
   node[SPENT_DAY] = node[SPENT_DAY] + charged

@@ -4,7 +4,7 @@
 --- @include lib/cap
 --- @include lib/timed
 --- @include lib/load
-notes = ''
+notes = within_note
 for i = 1, #levels do
   local items, node = caps[levels[i]], nodes[levels[i]]
   for at = 1, items and node and #items or 0, CAP_BYTES do

@@ -7,7 +7,7 @@ for i = 1, #crossed do
   local each = crossed[i]
   local is_balance = each.kind == BALANCE
   redis.call('XADD', EVENTS, 'MAXLEN', '~', EVENTS_MAX, '*', 'type', is_balance and 'low_balance' or 'cap_threshold',
-    'entry', entry_id, 'account', string.match(ACCOUNT, '^[^/]*') .. (each.path == '' and '' or '/' .. each.path),
+    'entry', entry_id, 'account', string.match(ACCOUNT, '^[^/+]*') .. (each.path == '' and '' or '/' .. each.path),
     'kind', each.kind, 'percent', each.percent, 'threshold', string.format('%.0f', each.threshold),
     'limit', string.format('%.0f', each.limit), is_balance and 'balance' or 'spent', string.format('%.0f', each.reached),
     'at', string.format('%.0f', now_ms))

@@ -57,14 +57,14 @@ class Caps:
 
     def roll(self, path=""):
         """What is due, answered with the right periods; the items that were due."""
-        reply = self.engine.run("roll_caps", path, b"")
+        reply = self.engine.run("roll_caps", path, "", b"")
         items = list(zip(reply[2::4], reply[3::4], reply[4::4], reply[5::4], strict=True))
         periods = b""
         for level, kind, zone, model in items:
             start, end = period_bounds(NAME_OF[kind], self.engine.now, zone.decode())
             periods += self.period(level, kind, model, start, end)
         if items:
-            assert self.engine.run("roll_caps", path, periods) == [Code.OK, self.engine.now]
+            assert self.engine.run("roll_caps", path, "", periods) == [Code.OK, self.engine.now]
         return items
 
     @staticmethod
@@ -233,18 +233,18 @@ def test_wrong_periods_are_not_taken(caps):
     old = caps.timed()[0]
     current = caps.period(b"", DAILY, b"", old.start_ms - DAY, old.end_ms + DAY)
     with engine.unchanged():
-        assert engine.run("roll_caps", "", current) == [Code.OK, engine.now]
+        assert engine.run("roll_caps", "", "", current) == [Code.OK, engine.now]
     engine.now = old.end_ms + HOUR
     due = [b"", DAILY, BERLIN.encode(), b""]
     wrong = [(engine.now + 1, engine.now + DAY), (engine.now - DAY, engine.now), (engine.now, engine.now)]
     for start, end in wrong:
         with engine.unchanged():
-            assert engine.run("roll_caps", "", caps.period(b"", DAILY, b"", start, end))[2:] == due
+            assert engine.run("roll_caps", "", "", caps.period(b"", DAILY, b"", start, end))[2:] == due
     with engine.unchanged():
         other = caps.period(b"", WEEKLY, b"", engine.now, engine.now + 1) + caps.period(b"x", DAILY, b"", 0, FOREVER_MS)
-        assert engine.run("roll_caps", "", other)[2:] == due
+        assert engine.run("roll_caps", "", "", other)[2:] == due
     early = caps.period(b"", DAILY, b"", old.start_ms, engine.now + 5)
-    assert engine.run("roll_caps", "", early) == [Code.OK, engine.now]
+    assert engine.run("roll_caps", "", "", early) == [Code.OK, engine.now]
     [cap] = caps.timed()
     assert (cap.start_ms, cap.end_ms) == (old.end_ms, engine.now + 5)
 
