@@ -42,10 +42,11 @@ class Result(BaseModel):
 
 
 class BalanceResult(Result):
-    """The balance, and what was ever purchased."""
+    """The balance, what was ever purchased, and the balance that is told as low (``set_low_balance``), or None."""
 
     balance: Decimal = Decimal(0)
     lifetime_purchased: Decimal = Decimal(0)
+    low_balance: Decimal | None = None
 
 
 class AvailableResult(Result):

@@ -239,7 +239,10 @@ class Comparison(RuleBasedStateMachine):
             self.send("list_holds", account=account)
         for account in sorted(self.model.known):
             lifetime = sum(units for owner, units, kind in self.model.granted if (owner, kind) == (account, "purchase"))
-            assert self.units_told.units_of(self.store.get_balance(account).lifetime_purchased) == lifetime
+            told = self.store.get_balance(account)
+            assert self.units_told.units_of(told.lifetime_purchased) == lifetime
+            low = None if told.low_balance is None else self.units_told.units_of(told.low_balance)
+            assert low == self.model.low.get(account)
             for period in ("daily", "monthly", "total"):
                 if (period, "") not in self.model.caps.get(account, {}):
                     self.send("set_cap", account=account, period=period, action="notify", limit=MAX)

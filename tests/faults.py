@@ -203,7 +203,7 @@ FAULTS = (
     ),
     Fault("a default cap stands beside an own one", "lib/merge_defaults", "string.byte(own, each) == kind", "false"),
     Fault("a default limit stands beside an own one", "lib/merge_defaults", "elseif kept ~= true then", "else"),
-    Fault("plans are not looked at", "lib/read_defaults", "of_plans[level] and defaults[of_plans[level]] or", ""),
+    Fault("plans are not looked at", "lib/read_defaults", "of_plans[place] and found[of_plans[place]] or", ""),
     Fault(
         "default limits forget what was used",
         "lib/merge_defaults",

@@ -15,12 +15,12 @@ from ducto_redis.errors import CreditError
 
 def _show(title: str, rows: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        plain = {name: value if isinstance(value, str | bool) else str(value) for name, value in rows.items()}
+        plain = {name: value if isinstance(value, str | bool | None) else str(value) for name, value in rows.items()}
         typer.echo(json.dumps(plain))
         return
     table = Table(title=title, show_header=False)
     for name, value in rows.items():
-        table.add_row(name.replace("_", " "), str(value))
+        table.add_row(name.replace("_", " "), "-" if value is None else str(value))
     show(table)
 
 
@@ -44,6 +44,8 @@ def balance(
         "reserved": available.reserved,
         "available": available.available,
         "lifetime_purchased": told.lifetime_purchased,
+        "plan": available.plan,
+        "low_balance": told.low_balance,
     }
     _show(f"Account {user!r}", rows, as_json=as_json)
 

@@ -11,6 +11,7 @@ from ducto_redis.codes import Code
 from ducto_redis.core.codec import code_of, message_of
 from ducto_redis.core.packed import (
     ACTIONS,
+    BALANCE_KIND,
     SHADOW,
     THRESHOLD,
     Node,
@@ -114,6 +115,9 @@ class BalanceView:
             balance=self.scale.credits(levels.own.balance),
             lifetime_purchased=self.scale.credits(levels.lifetime_units),
         )
+        for item in read_caps(levels.caps[-1]) if levels.caps else ():
+            if item.kind == BALANCE_KIND:
+                result.low_balance = self.scale.credits(item.limit)
         tell_unknown(result, levels)
         return result
 

@@ -23,6 +23,8 @@ def test_top_up_and_balance(run):
     assert told(run("balance", "alice", "--json")) == {
         "user_id": "alice", "balance": "500.25", "reserved": "100", "available": "400.25",
         "lifetime_purchased": "500.25",
+        "plan": None,
+        "low_balance": None,
     }  # fmt: skip
     assert "400.25" in run("balance", "alice").output
 

@@ -11,7 +11,8 @@ QUICK = (
     "warnings refuse and denials warn", "spend does not roll up", "settle forgets its admitted part",
     "a direct charge is not gated", "a successor is not gated", "others' holds are listed",
     "resolving leaves the hold", "ancestors' limits are not asked", "what continues is a request",
-    "the burst is ignored", "windows never roll",
+    "windows never roll", "memberships are not asked",
+    "a default cap stands beside an own one",
 )  # fmt: skip
 
 
