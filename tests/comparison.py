@@ -78,7 +78,7 @@ class Comparison(RuleBasedStateMachine):
         self.asked = asked if asked >= 0 else None
         hold = self.model.holds.get((args["account"], args.get("hold_id", "")))
         settles = name in ("settle", "succeed") and hold is not None
-        self.excuse |= name == "set_cap" or (settles and not hold.strict)
+        self.excuse |= name in ("set_cap", "remove_cap", "set_plan") or (settles and not hold.strict)
         return self.send(name, **args)
 
     def do_many(self, name: str, items: list[dict[str, Any]]) -> None:

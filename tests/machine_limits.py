@@ -105,3 +105,13 @@ class LimitRules:
         elif made:
             self.do(then, account=holder, hold_id=made[0][1], **({} if then == "release" else {"asked": 1}))
         self._reserve(holder, 1, mode=("postpaid", 0))
+
+    @rule(account=st.sampled_from(["acme/search/alice", "acme/search/bob"]), most=st.integers(0, 2),
+          level=st.sampled_from(["acme/chat", "acme/chat/{carol}"]), mode=modes)  # fmt: skip
+    def crowd_within(self, account, most, level, mode):
+        """A hold within a membership is open when a limit on open holds is set there; then one more is asked for."""
+        self.do("open_account", account="acme/chat/{carol}")
+        within = ("acme/chat/{carol}",)
+        self._reserve(account, 1, mode=("postpaid", 0), within=within)
+        self._limit((level, "concurrency", "requests", most, 0, None, {"model": "", "operation": ""}))
+        self._reserve(account, 0, mode=mode, within=within)
