@@ -76,9 +76,9 @@ class SpendCap(BaseModel):
         week_start: The day on which a weekly cap starts.
         anchor_day: The day, 1 to 31, on which a monthly cap starts; in shorter months their last day.
         thresholds: Percentages of the limit, 1 to 100, at most 8: the charge whose spend reaches one says so, once per
-            period (``credits.cap_threshold``). For daily, monthly and total caps in UTC without a model.
-        shadow: It refuses nothing and counts what it would have refused; it stands beside the cap of the same period.
-            For daily, monthly and total "deny" caps in UTC without a model.
+            period (``credits.cap_threshold``).
+        shadow: It refuses nothing and counts what it would have refused; it stands beside the cap of the same period
+            and model. Of "deny" caps.
     """
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
@@ -120,16 +120,7 @@ class SpendCap(BaseModel):
         return check_thresholds(thresholds)
 
     @model_validator(mode="after")
-    def _has_thresholds(self) -> SpendCap:
-        plain = self.timezone == "UTC" and self.model is None and self.anchor_day == 1
-        if self.thresholds and not (self.cap_type in ("daily", "monthly", "total") and plain):
-            raise ValueError(
-                "thresholds go with daily, monthly and total caps in UTC, of all models, with months from the 1st"
-            )
-        if self.shadow and not (self.cap_type in ("daily", "monthly", "total") and plain):
-            raise ValueError(
-                "a shadow is a daily, monthly or total cap in UTC, of all models, with months from the 1st"
-            )
+    def _only_counts(self) -> SpendCap:
         check_shadow(self.shadow, self.action, self.thresholds)
         return self
 

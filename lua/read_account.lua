@@ -12,7 +12,6 @@
 --- @include lib/keys
 --- @include lib/codes
 --- @include lib/node
---- @include lib/cap
 --- @include lib/load
 if code ~= OK or not root then
   return { code ~= OK and code or ACCOUNT_UNKNOWN, now_ms, 0, 0, '' }
@@ -23,12 +22,7 @@ end
 --- @include lib/apply
 local stored = redis.call('HGET', STATE, 'g' .. PATH)
 local reply = { nodes[PATH] and OK or ACCOUNT_UNKNOWN, now_ms, stored and struct.unpack('<i7', stored) or 0, payer_level, own_plan }
-local has_shadows = {}
 for i = 1, #levels do
-  local items = caps[levels[i]] or ''
-  for at = 1, #items, CAP_BYTES do
-    has_shadows[i] = has_shadows[i] or string.byte(items, at + 1) == SHADOW
-  end
   local node = nodes[levels[i]]
   reply[6 * i] = node and struct.pack(NODE_FORMAT, unpack(node, 1, OPEN_HOLDS)) or ''
   reply[6 * i + 1] = caps[levels[i]] or ''
@@ -39,13 +33,13 @@ for i = 1, #levels do
   end
   reply[6 * i + 3] = packed_timed
   local at, present = 1, ''
-  items = limited and limited[levels[i]] or limits and limits[levels[i]] or ''
+  local items = limited and limited[levels[i]] or limits and limits[levels[i]] or ''
   while at <= #items do
     --- @inline lib/limit_state
     --- @inline lib/limit_pack
     present, at = present .. packed_limit, next_at
   end
   reply[6 * i + 4] = present
-  reply[6 * i + 5] = has_shadows[i] and redis.call('HGET', STATE, 'w' .. levels[i]) or ''
+  reply[6 * i + 5] = caps[levels[i]] and redis.call('HGET', STATE, 'w' .. levels[i]) or ''
 end
 return reply

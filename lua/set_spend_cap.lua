@@ -36,8 +36,7 @@ local is_cap = kind and kind >= DAILY and kind <= YEARLY and kind % 1 == 0 and (
 if not limit then
   code = INVALID_AMOUNT
 elseif not (is_balance or is_cap) or #ARGV[8] - percents_at >= THRESHOLDS_MAX
-  -- Other caps have no place for thresholds and no shadows yet (lib/timed).
-  or ((is_balance or has_percents or is_shadow_cap) and (kind > TOTAL or zone ~= '' or model ~= ''))
+  or (is_balance and (kind > TOTAL or zone ~= '' or model ~= ''))
   or (has_percents and is_shadow_cap) then
   code = INVALID_ARGUMENT
 else
@@ -65,25 +64,22 @@ if not record then
   end
   local is_simple = kind <= TOTAL and zone == '' and model == '' and not found_timed
   local has_marker = string.byte(kept_caps) == MARKER
-  if not is_balance and kept_count + #kept_items >= CAPS_MAX then
+  if not is_balance and kept_count + kept_timed_count >= CAPS_MAX then
     return { TOO_MANY_CAPS, now_ms, FRESH }
   end
-  if not is_simple and has_percents then
-    return { INVALID_ARGUMENT, now_ms, FRESH }
+  local item, thresholds = struct.pack(CAP_FORMAT, kind, action, limit), {}
+  for at = percents_at, #ARGV[8] do
+    -- ceil(limit x percent / 100) - 1, exact: the product could leave the exact range.
+    local percent, part = string.byte(ARGV[8], at), limit % 100
+    local rest = part * percent + 99
+    thresholds[#thresholds + 1], thresholds[#thresholds + 2] = THRESHOLD + percent,
+      (limit - part) / 100 * percent + (rest - rest % 100) / 100 - 1
   end
-  local item = struct.pack(CAP_FORMAT, kind, action, limit)
   if is_simple then
-    for at = percents_at, #ARGV[8] do
-      -- ceil(limit x percent / 100) - 1, exact: the product could leave the exact range.
-      local percent, part = string.byte(ARGV[8], at), limit % 100
-      local rest = part * percent + 99
-      item = item .. struct.pack(CAP_FORMAT, kind, THRESHOLD + percent, (limit - part) / 100 * percent
-        + (rest - rest % 100) / 100 - 1)
+    for each = 1, #thresholds, 2 do
+      item = item .. struct.pack(CAP_FORMAT, kind, thresholds[each], thresholds[each + 1])
     end
     kept_caps = kept_caps .. item
-    if is_shadow_cap then
-      --- @include lib/without_shadow
-    end
   else
     local begun_ms, spent = now_ms, 0
     if kind <= TOTAL and kept_caps ~= present_caps then
@@ -102,6 +98,13 @@ if not record then
       added[T_HELD] = held_of_model
     end
     kept_items[#kept_items + 1] = added
+    -- A threshold is an item that counts like its cap, from what that has counted.
+    for each = 1, #thresholds, 2 do
+      local threshold, others = { unpack(added, 1, T_MODEL) }, added[T_OTHERS]
+      threshold[T_ACTION], threshold[T_LIMIT] = thresholds[each], thresholds[each + 1]
+      threshold[T_OTHERS] = others and { unpack(others) }
+      kept_items[#kept_items + 1] = threshold
+    end
     timed = timed or {}
     timed[PATH] = kept_items
     if not has_marker then
@@ -109,6 +112,12 @@ if not record then
     end
     item = struct.pack(CAP_FORMAT, kind + 128, action, limit) .. struct.pack('<i7i7i6i6i6Bc0Bc0', added[T_SPENT],
       added[T_HELD], added[T_START], added[T_END], added[T_SINCE], #zone, zone, #model, model)
+    for each = 1, #thresholds, 2 do
+      item = item .. struct.pack('<Bi7', thresholds[each], thresholds[each + 1])
+    end
+  end
+  if is_shadow_cap then
+    --- @include lib/without_shadow
   end
   extra_field, extra_value = 'c' .. PATH, kept_caps
   root[SEQUENCE] = root[SEQUENCE] + 1

@@ -132,8 +132,8 @@ class Calls:
         return self.store.set_defaults(made, rates, plan=plan, level=level)
 
     def remove_cap(self, account, period, model=""):
-        if model == BESIDE:
-            return self.store.remove_spend_cap(account, period, shadow=True)
+        if model.startswith(BESIDE):
+            return self.store.remove_spend_cap(account, period, model.removeprefix(BESIDE) or None, shadow=True)
         return self.store.remove_spend_cap(account, period, model or None)
 
     def available(self, account):

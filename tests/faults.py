@@ -260,6 +260,32 @@ FAULTS = (
         "if level_node then",
     ),
     Fault("open holds within are not counted", "lib/holds_below", "== WITHIN_NOTE then", "== 300 then"),
+    Fault("timed shadows are not counted", "lib/timed_shadows", "item[T_ACTION] == SHADOW and (", "false and ("),
+    Fault("a timed shadow looks at spend alone", "lib/timed_shadows", "item[T_SPENT] - held\n", "item[T_SPENT]\n"),
+    Fault(
+        "a timed threshold is met a unit early",
+        "lib/timed_notes",
+        "threshold = item[T_LIMIT] + 1",
+        "threshold = item[T_LIMIT]",
+    ),
+    Fault(
+        "thresholds outlive a timed cap",
+        "lib/kept_timed",
+        "(each[T_ACTION] == SHADOW) == is_shadow_cap then",
+        "(each[T_ACTION] == SHADOW) == is_shadow_cap and each[T_ACTION] < THRESHOLD then",
+    ),
+    Fault(
+        "a timed shadow stands in its cap's place",
+        "lib/kept_timed",
+        "and (each[T_ACTION] == SHADOW) == is_shadow_cap then",
+        "then",
+    ),
+    Fault(
+        "a charge up to a timed threshold is quiet",
+        "lib/timed_bounds",
+        "(item[T_ACTION] < THRESHOLD or left >= 0)",
+        "item[T_ACTION] < THRESHOLD",
+    ),
 )
 
 

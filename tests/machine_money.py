@@ -43,30 +43,17 @@ class MoneyRules:
     def cap(self, account, period, action, limit, *, model, zone, week_start, anchor_day, told_at):
         period = "daily" if period == "hourly" and not self.hourly else period
         if action is None:
-            self.do("remove_cap", account=account, period=period, model=model)
-            return
-        if action == "shadow":
-            self._shadow(account, period, limit, remove=anchor_day == 31)
+            self.do("remove_cap", account=account, period=period, model=BESIDE * (anchor_day == 31) + model)
             return
         # EXCLUSION 2: another zone or first day counts from the next period on; tests/lua/test_timed_caps.py has it.
-        known = self.model.caps.get(account, {}).get((period, model))
+        known = self.model.caps.get(account, {}).get((period, BESIDE * (action == "shadow") + model))
         starts = {"week_start": week_start if period == "weekly" else "monday",
                   "anchor_day": anchor_day if period == "monthly" else 1}  # fmt: skip
         if known:
             zone, starts = known.zone, {"week_start": known.week_start, "anchor_day": known.anchor_day}
         zone = "UTC" if period == "total" else zone
-        plain = period in ("daily", "monthly", "total") and not model and (zone, starts["anchor_day"]) == ("UTC", 1)
-        simple = plain and (known is None or known.own is None)
         self.do("set_cap", account=account, period=period, action=action, limit=self.units(limit, account), model=model,
-                zone=zone, thresholds=told_at if simple else (), **starts)  # fmt: skip
-
-    def _shadow(self, account, period, limit, *, remove):
-        """One beside the cap of a period, or none."""
-        period = period if period in ("daily", "monthly", "total") else "daily"
-        if remove:
-            self.do("remove_cap", account=account, period=period, model=BESIDE)
-        else:
-            self.do("set_cap", account=account, period=period, action="shadow", limit=self.units(limit, account))
+                zone=zone, thresholds=() if action == "shadow" else told_at, **starts)  # fmt: skip
 
     @rule(pick=picks, limit=amounts, action=st.sampled_from(["deny", "deny", "warn", "notify"]), told_at=percentages)
     def cap_again(self, pick, limit, action, told_at):
@@ -74,13 +61,29 @@ class MoneyRules:
         there = [(account, *key) for account, mine in self.model.caps.items() for key in mine]
         if there:
             account, period, model = there[pick % len(there)]
-            if model == BESIDE:
-                self._shadow(account, period, limit, remove=False)
-                return
             known = self.model.caps[account][period, model]
+            if model.startswith(BESIDE):
+                action, told_at, model = "shadow", (), model.removeprefix(BESIDE)
             self.do("set_cap", account=account, period=period, action=action, limit=self.units(limit, account),
                     model=model, zone=known.zone, week_start=known.week_start, anchor_day=known.anchor_day,
-                    thresholds=told_at if known.own is None else ())  # fmt: skip
+                    thresholds=told_at)  # fmt: skip
+
+    @rule(account=accounts, period=periods, model=models, zone=zones, limit=st.integers(0, 6), amount=st.integers(0, 9),
+          told_at=percentages)  # fmt: skip
+    def watched(self, account, period, model, *, zone, limit, amount, told_at):
+        """A shadow and a cap that warns, with thresholds, one beside the other; then charges that come near to them."""
+        period = "daily" if period == "hourly" and not self.hourly else period
+        for action, key in (("shadow", BESIDE + model), ("notify", model)):
+            known = self.model.caps.get(account, {}).get((period, key))
+            chosen = known.zone if known else "UTC" if period == "total" else zone
+            starts = {"week_start": known.week_start, "anchor_day": known.anchor_day} if known else {}
+            self.do("set_cap", account=account, period=period, action=action, limit=limit, model=model, zone=chosen,
+                    thresholds=() if action == "shadow" else told_at, **starts)  # fmt: skip
+        for _ in range(2):
+            self.do(
+                "charge", account=account, amount=amount, key=f"d{self.steps}", mode="postpaid", floor=0, model=model
+            )
+        self._again(-1, {})
 
     @rule(account=accounts, holder=accounts, below=st.one_of(st.none(), st.just(0), st.integers(0, 40)),
           beside=st.sampled_from([None, -1, 0, 0, 1, 1]))  # fmt: skip

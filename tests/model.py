@@ -58,12 +58,16 @@ class SeedModel(LimitState):
             return {"error_code": limited or "cap_reached", **told}
         if amount > (hold.amount if hold else 0) + self.free(payer, floor):
             return {"error_code": "insufficient_credits", **told}
-        return {"error_code": None, **told, "caps": (*caps, *(self._shadows(account, amount, hold) if binds else ()))}
+        return {
+            "error_code": None,
+            **told,
+            "caps": (*caps, *(self._shadows(account, amount, model, hold) if binds else ())),
+        }
 
-    def _shadows(self, account: str, amount: int, hold: Hold | None) -> tuple[Any, ...]:
+    def _shadows(self, account: str, amount: int, model: str, hold: Hold | None) -> tuple[Any, ...]:
         """The shadows that would have refused what is admitted now; they count it."""
         told = []
-        for each in self.notices(account, "", by_level=False):
+        for each in self.notices(account, model, by_level=False):
             if each.shadow and amount - self.own_part(each, hold) > max(0, each.free):
                 told.append(each.told(would=True))
                 self.count_shadow(each, amount)
@@ -251,20 +255,15 @@ class SeedModel(LimitState):
         """``set_spend_cap``; a cap that is replaced keeps its counter and moves to the end of the list."""
         self.known |= set(levels_of(account))
         mine = self.caps.setdefault(account, {})
-        model = BESIDE if action == "shadow" else model
-        old = mine.pop((period, model), None)
+        key = BESIDE + model if action == "shadow" else model
+        old = mine.pop((period, key), None)
         if old is None:
-            simple = (
-                period in ("daily", "monthly", "total") and zone == "UTC" and model in ("", BESIDE) and anchor_day == 1
-            )
+            simple = period in ("daily", "monthly", "total") and zone == "UTC" and not model and anchor_day == 1
             old = Cap(action, limit, zone, self.now, None if simple else {}, week_start, anchor_day)
-        if thresholds and old.own is not None:
-            mine[period, model] = old
-            return {"error_code": "invalid_argument"}
         old.action, old.limit, old.thresholds = action, limit, thresholds
         if action == "shadow":
-            self.shadow_counts.pop((account, period), None)
-        mine[period, model] = old
+            self.shadow_counts.pop((account, period, model), None)
+        mine[period, key] = old
         return {"error_code": None}
 
     def set_payer(self, account: str, payer: str) -> Outcome:
@@ -285,8 +284,8 @@ class SeedModel(LimitState):
     def remove_cap(self, account: str, period: str, *, model: str = "") -> Outcome:
         """``remove_spend_cap``."""
         removed = self.caps.get(account, {}).pop((period, model), None)
-        if removed and model == BESIDE:
-            self.shadow_counts.pop((account, period), None)
+        if removed and model.startswith(BESIDE):
+            self.shadow_counts.pop((account, period, model.removeprefix(BESIDE)), None)
         return {"error_code": None, "removed": removed is not None}
 
     def available(self, account: str) -> Outcome:
@@ -303,7 +302,7 @@ class SeedModel(LimitState):
         resets = tuple(
             (None if each.period == "total" else each.cap.bounds(each.period, self.now)[1],
              None if each.cap.own is None else each.cap.since, each.cap.thresholds, each.cap.default,
-             *(self.shadow_counts.get((account, each.period), (0, 0)) if each.shadow else (0, 0)))
+             *(self.shadow_counts.get((account, each.period, each.model), (0, 0)) if each.shadow else (0, 0)))
             for each in mine
         )  # fmt: skip
         return {"caps": tuple(each.told() for each in mine), "resets": resets}

@@ -15,7 +15,7 @@ HOUR_MS = 3_600_000
 Outcome = dict[str, Any]
 Record = tuple[str, str, str]  # letter of its kind, account, id
 FOREVER = 2**62
-#: In the place of a model: the shadow that stands beside the cap of a period; its action is "shadow".
+#: Before the model in a cap's key: the shadow that stands beside the cap; its action is "shadow".
 BESIDE = "~"
 ONE_DAY = timedelta(days=1)
 WEEK = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -182,8 +182,8 @@ class State:
         self.payers: dict[str, str] = {}  # account -> an ancestor
         self.low: dict[str, int] = {}  # account -> the balance that is told as low
         self.crossed: list[tuple[str, str, int, int, int, int]] = []  # thresholds, in the order of their crossing
-        # Account and period -> how many admissions its shadow would have refused, and their sum.
-        self.shadow_counts: dict[tuple[str, str], tuple[int, int]] = {}
+        # Account, period and model -> how many admissions its shadow would have refused, and their sum.
+        self.shadow_counts: dict[tuple[str, str, str], tuple[int, int]] = {}
         self.caps: dict[str, dict[tuple[str, str], Cap]] = {}  # account -> period and model -> cap
 
     def caps_of(self, account: str) -> dict[tuple[str, str], Cap]:
@@ -192,8 +192,9 @@ class State:
 
     def count_shadow(self, shadow: Notice, amount: int) -> None:
         """An admission that a shadow would have refused."""
-        count, total = self.shadow_counts.get((shadow.scope, shadow.period), (0, 0))
-        self.shadow_counts[shadow.scope, shadow.period] = (count + 1, min(total + amount, MAX))
+        key = (shadow.scope, shadow.period, shadow.model)
+        count, total = self.shadow_counts.get(key, (0, 0))
+        self.shadow_counts[key] = (count + 1, min(total + amount, MAX))
 
     # Time
 
@@ -264,7 +265,8 @@ class State:
         """A charge, in the account's history and in every cap that counts it from its registration."""
         self.charges.append(Charge(levels_of(account), amount, self.now, model, payer))
         for level in levels_of(account):
-            for (period, of_model), cap in self.caps.get(level, {}).items():
+            for (period, key), cap in self.caps.get(level, {}).items():
+                of_model = key.removeprefix(BESIDE)
                 if cap.own is not None and of_model in ("", model):
                     start = cap.bounds(period, self.now)[0]
                     cap.own[start] = cap.own.get(start, 0) + amount
@@ -279,7 +281,7 @@ class State:
                    of_model, cap)
             for level in levels_of(account)
             for (period, key), cap in self.caps_of(level).items()
-            for of_model in ("" if key == BESIDE else key,)
+            for of_model in (key.removeprefix(BESIDE),)
             if model is None or of_model in ("", model)
         ]  # fmt: skip
         levels = levels_of(account)

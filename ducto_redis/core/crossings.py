@@ -34,10 +34,11 @@ def _event(scale: Scale, transaction: str, note: Note, now_ms: int) -> CreditEve
         event = scale.event(
             events.CAP_THRESHOLD, now_ms, percent=percent, threshold=threshold, limit=scale.credits(note.admitted),
             spent=reached, cap_type=NAME_OF[note.kind], scope=scope, transaction_id=transaction,
+            model=note.model or None,
         )  # fmt: skip
-    return event.model_copy(update={"id": crossing_id(transaction, scope, note.kind, percent)})
+    return event.model_copy(update={"id": crossing_id(transaction, scope, note.kind, percent, note.model)})
 
 
-def crossing_id(transaction: str, scope: str, kind: int, percent: int) -> str:
-    """The id of a crossing: of transaction, account, kind of cap and percentage."""
-    return f"{transaction}:{scope}:{kind}:{percent}"
+def crossing_id(transaction: str, scope: str, kind: int, percent: int, model: str = "") -> str:
+    """The id of a crossing: of transaction, account, kind of cap, percentage and, when it has one, model."""
+    return f"{transaction}:{scope}:{kind}:{percent}" + (f":{model}" if model else "")

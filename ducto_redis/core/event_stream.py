@@ -98,11 +98,11 @@ def _crossing(space: Space, shard: int, told: dict[str, str]) -> CreditEvent:
     data: dict[str, Any] = {name: to_credits(int(told[name]), space.known.precision) for name in names}
     data |= {"scope": scope, "transaction_id": transaction}
     if kind_of_event == events.CAP_THRESHOLD:
-        data |= {"percent": percent, "cap_type": NAME_OF[kind]}
+        data |= {"percent": percent, "cap_type": NAME_OF[kind], "model": told.get("model") or None}
     return CreditEvent(
         type=kind_of_event,
         timestamp=moment(int(told["at"])),
         user_id=scope,
         data=data,
-        id=crossing_id(transaction, scope, kind, percent),
+        id=crossing_id(transaction, scope, kind, percent, told.get("model", "")),
     )

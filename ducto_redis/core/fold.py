@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from ducto_redis.core.entries import OF_NO_ROOT, Entry, Kind, levels_of
 from ducto_redis.core.fold_caps import (
+    OF_SHADOW,
     begin_periods,
     charged,
     held,
@@ -26,8 +27,6 @@ from ducto_redis.core.limit_items import LimitItem
 from ducto_redis.core.packed import SHADOW, Node, PackedCap, TimedCap, int_at, read_caps
 
 _PURCHASE, _ADMITTED, _HAS_MODEL, _HAS_ASKED, _HAS_PAYER, _HAS_FLOOR = 1, 1, 8, 16, 64, 128
-#: Added to the kind of a cap in CAP_REMOVE: its shadow goes.
-_OF_SHADOW: Final = 64
 #: Bytes behind a label's mode when a payer is the last of them: alone, behind tokens, behind what limits counted, both.
 _PAYER_TAILS: Final = (1, 8, 12, 19)
 T = TypeVar("T")
@@ -200,7 +199,7 @@ def _set_cap(state: RootState, entry: Entry) -> None:
         return
     _keep(state.timed, entry.path, timed)
     if not timed[-1].model:  # a simple cap that got a zone
-        _keep(state.caps, entry.path, _without(simple, timed[-1].kind, shadow=False))
+        _keep(state.caps, entry.path, _without(simple, timed[-1].kind, shadow=timed[-1].action == SHADOW))
 
 
 def _without(caps: list[PackedCap], kind: int, *, shadow: bool) -> list[PackedCap]:
@@ -209,12 +208,11 @@ def _without(caps: list[PackedCap], kind: int, *, shadow: bool) -> list[PackedCa
 
 
 def _remove_cap(state: RootState, entry: Entry) -> None:
-    shadow = entry.detail[0] >= _OF_SHADOW
-    if not shadow:
-        _keep(state.timed, entry.path, remove_timed(state.timed.get(entry.path, []), entry))
+    shadow = entry.detail[0] >= OF_SHADOW
+    _keep(state.timed, entry.path, remove_timed(state.timed.get(entry.path, []), entry))
     if not model_of_removal(entry):
         simple = state.caps.get(entry.path, [])
-        _keep(state.caps, entry.path, _without(simple, entry.detail[0] % _OF_SHADOW, shadow=shadow))
+        _keep(state.caps, entry.path, _without(simple, entry.detail[0] % OF_SHADOW, shadow=shadow))
 
 
 def _begin(state: RootState, entry: Entry) -> None:

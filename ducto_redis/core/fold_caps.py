@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from ducto_redis.core.entries import Entry
-from ducto_redis.core.packed import CAP_BYTES, TimedCap, int_at
+from ducto_redis.core.packed import CAP_BYTES, SHADOW, THRESHOLD, TimedCap, int_at
 
 _TIMED: Final = 128
+#: Added to the kind of a cap in CAP_REMOVE: its shadow goes.
+OF_SHADOW: Final = 64
 _OTHERS_MAX: Final = 8
 _HOUR_MS, _DAY_MS, _WEEK_MS, _MONDAY_MS = 3_600_000, 86_400_000, 604_800_000, 345_600_000
 #: UTC periods of a fixed length, which scripts roll by themselves: kind -> length, where counting begins.
@@ -63,12 +65,10 @@ def held(caps: list[TimedCap], admitted: int, model: str) -> list[TimedCap]:
     return [cap._replace(held=cap.held + admitted) if cap.model and cap.model == model else cap for cap in caps]
 
 
-def _texts(data: bytes, at: int) -> list[str]:
-    texts = []
-    while at < len(data):
-        texts.append(data[at + 1 : at + 1 + data[at]].decode())
-        at += 1 + data[at]
-    return texts
+def _text(data: bytes, at: int) -> tuple[str, int]:
+    """A text with its length before it, and where the next begins."""
+    end = at + 1 + data[at]
+    return data[at + 1 : end].decode(), end
 
 
 def set_timed(caps: list[TimedCap], entry: Entry) -> list[TimedCap] | None:
@@ -79,23 +79,33 @@ def set_timed(caps: list[TimedCap], entry: Entry) -> list[TimedCap] | None:
     kind, action, limit = detail[0] - _TIMED, detail[1], int_at(detail, 2)
     spent, admitted = int_at(detail, CAP_BYTES), int_at(detail, CAP_BYTES + 7)
     start, end, since = (int_at(detail, CAP_BYTES + 14 + 6 * at, 6) for at in range(3))
-    zone, model = _texts(detail, CAP_BYTES + 32)
+    zone, at = _text(detail, CAP_BYTES + 32)
+    model, at = _text(detail, at)
     new = TimedCap(kind, action, limit, spent, admitted, start, end, since, zone, model)
+    shadow = action == SHADOW
     for cap in caps:
-        if (cap.kind, cap.model) == (kind, model):
+        if _is_of(cap, kind, model, shadow=shadow) and cap.action < THRESHOLD:
             new = cap._replace(action=action, limit=limit, zone=zone)
-    return [*(cap for cap in caps if (cap.kind, cap.model) != (kind, model)), new]
+    thresholds = [
+        new._replace(action=detail[each], limit=int_at(detail, each + 1)) for each in range(at, len(detail), 8)
+    ]
+    return [*(cap for cap in caps if not _is_of(cap, kind, model, shadow=shadow)), new, *thresholds]
+
+
+def _is_of(cap: TimedCap, kind: int, model: str, *, shadow: bool) -> bool:
+    """Whether it is the cap of a kind and model or a threshold of it, or its shadow."""
+    return (cap.kind, cap.model, cap.action == SHADOW) == (kind, model, shadow)
 
 
 def remove_timed(caps: list[TimedCap], entry: Entry) -> list[TimedCap]:
     """Caps after a CAP_REMOVE entry."""
-    kind, (model,) = entry.detail[0], _texts(entry.detail, 1)
-    return [cap for cap in caps if (cap.kind, cap.model) != (kind, model)]
+    kind, model = entry.detail[0] % OF_SHADOW, model_of_removal(entry)
+    return [cap for cap in caps if not _is_of(cap, kind, model, shadow=entry.detail[0] >= OF_SHADOW)]
 
 
 def model_of_removal(entry: Entry) -> str:
     """The model of a CAP_REMOVE entry."""
-    return _texts(entry.detail, 1)[0]
+    return _text(entry.detail, 1)[0]
 
 
 def begin_periods(caps: dict[str, list[TimedCap]], entry: Entry) -> None:

@@ -19,7 +19,6 @@ ACTIONS: Final = ("deny", "warn", "notify")
 NOTE_REFUSED, NOTE_FIRST, NOTE_OVER, NOTE_TIMED = 1, 2, 4, 8
 #: The action of a shadow: a deny cap that only counts what it would have refused.
 SHADOW: Final = 16
-_SHADOW_BYTES: Final = 15
 #: Actions from here on are thresholds of the cap before them: this and a percentage (``lua/lib/cap.lua``).
 THRESHOLD: Final = 128
 #: The kind of the item that tells a low balance: the position of the balance in a node.
@@ -90,10 +89,14 @@ class Note(NamedTuple):
     shadow_denied_units: int = 0
 
 
-def read_shadows(data: bytes) -> dict[int, tuple[int, int]]:
-    """Reads field ``w``: by kind of cap, how many admissions its shadow would have refused, and their sum."""
-    at_each = range(0, len(data), _SHADOW_BYTES)
-    return {data[at]: (int_at(data, at + 1), int_at(data, at + 8)) for at in at_each}
+def read_shadows(data: bytes) -> dict[tuple[int, str], tuple[int, int]]:
+    """Reads field ``w``: by kind and model of a cap, how many admissions a shadow would have refused, and their sum."""
+    found, at = {}, 0
+    while at < len(data):
+        kind, end = data[at], at + 2 + data[at + 1]
+        found[kind, data[at + 2 : end].decode()] = (int_at(data, end), int_at(data, end + 7))
+        at = end + 14
+    return found
 
 
 def read_node(data: bytes) -> Node:

@@ -64,10 +64,7 @@ class Levels(NamedTuple):
             for is_default, part in enumerate((packed[:own], packed[own:])):
                 for note in _simple(level, node, part, shadows):
                     yield note._replace(default=bool(is_default))
-            for each in read_timed(packed_timed):
-                held = each.held if each.model else node.admitted
-                period = (each.end_ms, each.since_ms, each.model, each.zone)
-                yield Note(level, each.kind, each.action, 0, each.limit, each.spent, held, *period)
+            yield from _timed(level, node, packed_timed, shadows)
 
 
 def _simple(level: int, node: Node, packed: bytes, shadows: bytes) -> Iterator[Note]:
@@ -75,10 +72,28 @@ def _simple(level: int, node: Node, packed: bytes, shadows: bytes) -> Iterator[N
     for cap in items:
         note = Note(level, cap.kind, cap.action, 0, cap.limit, node.spent(cap.kind), node.admitted)
         if cap.action == SHADOW:
-            count, units = read_shadows(shadows).get(cap.kind, (0, 0))
+            count, units = read_shadows(shadows).get((cap.kind, ""), (0, 0))
             yield note._replace(shadow_denied=count, shadow_denied_units=units)
         elif cap.action < THRESHOLD:
             yield note._replace(thresholds=_thresholds(items, cap.kind))
+
+
+def _timed(level: int, node: Node, packed: bytes, shadows: bytes) -> Iterator[Note]:
+    items = list(read_timed(packed))
+    for cap in items:
+        if cap.action >= THRESHOLD:
+            continue
+        held = cap.held if cap.model else node.admitted
+        note = Note(
+            level, cap.kind, cap.action, 0, cap.limit, cap.spent, held, cap.end_ms, cap.since_ms, cap.model, cap.zone
+        )
+        if cap.action == SHADOW:
+            count, units = read_shadows(shadows).get((cap.kind, cap.model), (0, 0))
+            yield note._replace(shadow_denied=count, shadow_denied_units=units)
+        else:
+            own = (each for each in items if (each.kind, each.model) == (cap.kind, cap.model))
+            at = tuple(each.action - THRESHOLD for each in own if each.action >= THRESHOLD)
+            yield note._replace(thresholds=at)
 
 
 def _thresholds(items: list[PackedCap], kind: int) -> tuple[int, ...]:

@@ -20,6 +20,6 @@ local CAPS_MAX = 32
 -- An item of kind BALANCE (lib/node) and action THRESHOLD tells when charges bring the payer's balance down to its limit.
 local THRESHOLD, THRESHOLDS_MAX = 128, 8
 -- A shadow: a deny cap that refuses nothing; what it would have refused is counted (lib/count_shadows) in field w<path>, per
--- cap kind, number of admissions and their amount. It stands beside a cap of the same kind.
+-- cap kind and model: number of admissions and their amount. It stands beside a cap of the same kind and model.
 local SHADOW = 16
-local SHADOW_FORMAT, SHADOW_BYTES = '<Bi7i7', 15
+local SHADOW_FORMAT = '<BBc0i7i7'

@@ -1,7 +1,7 @@
 -- gate: the one place where an amount is admitted or refused. It asks every kind of limit and writes nothing.
 -- Reads amount, binding (whether caps refuse or are only noted), and what lib/bounds reads; payer must be a node.
 -- Sets code - caps before money - and notes: of every deny cap that refuses, also when money refuses too; admitted: of every
--- shadow that would have refused, also in shadow_notes, and shadowed: path and kind of these.
+-- shadow that would have refused, also in shadow_notes, and shadowed: path and kind and model of these.
 --- @include lib/codes
 --- @include lib/node
 --- @include lib/cap
@@ -39,9 +39,12 @@ if has_shadow and binding and code == OK then
       if action == SHADOW and amount - own_admitted > (room > 0 and room or 0) then
         shadow_notes = shadow_notes .. struct.pack(NOTE_FORMAT, i, kind, action, NOTE_REFUSED, limit, node[kind], node[ADMITTED])
         shadowed = shadowed or { amount = amount }
-        shadowed[#shadowed + 1], shadowed[#shadowed + 2] = levels[i], kind
+        shadowed[#shadowed + 1], shadowed[#shadowed + 2], shadowed[#shadowed + 3] = levels[i], kind, ''
       end
     end
+  end
+  if timed then
+    --- @inline lib/timed_shadows
   end
   notes = notes .. shadow_notes
 end

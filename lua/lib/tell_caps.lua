@@ -17,9 +17,9 @@ for i = 1, #levels do
   local own_items = timed and timed[levels[i]]
   for at = 1, own_items and #own_items or 0 do
     local item = own_items[at]
-    if item[T_MODEL] == '' or item[T_MODEL] == used_model then
+    if (item[T_MODEL] == '' or item[T_MODEL] == used_model) and item[T_ACTION] < THRESHOLD then
       local held = item[T_MODEL] ~= '' and item[T_HELD] or node[ADMITTED]
-      local refuses = item[T_ACTION] == DENY and amount > 0 and item[T_LIMIT] - item[T_SPENT] - held < amount
+      local refuses = (item[T_ACTION] == DENY or item[T_ACTION] == SHADOW) and amount > 0 and item[T_LIMIT] - item[T_SPENT] - held < amount
       notes = notes .. struct.pack(NOTE_FORMAT .. 'i6BB', i, item[T_KIND], item[T_ACTION], (refuses and NOTE_REFUSED or 0)
         + NOTE_TIMED, item[T_LIMIT], item[T_SPENT], held, item[T_END], #item[T_MODEL], #item[T_ZONE]) .. item[T_MODEL]
         .. item[T_ZONE]

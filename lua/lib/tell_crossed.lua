@@ -10,5 +10,5 @@ for i = 1, #crossed do
     'entry', entry_id, 'account', string.match(ACCOUNT, '^[^/+]*') .. (each.path == '' and '' or '/' .. each.path),
     'kind', each.kind, 'percent', each.percent, 'threshold', string.format('%.0f', each.threshold),
     'limit', string.format('%.0f', each.limit), is_balance and 'balance' or 'spent', string.format('%.0f', each.reached),
-    'at', string.format('%.0f', now_ms))
+    'at', string.format('%.0f', now_ms), 'model', each.model or '', 'zone', each.zone or '')
 end

@@ -1,6 +1,6 @@
 -- timed_bounds (inline): the room in timed deny caps that look at the model in use; own admitted holds are spendable there
 -- when they are of the cap's model. Reads own_admitted, cap_bound,
--- quiet_bound. Sets cap_bound, quiet_bound.
+-- quiet_bound. Sets cap_bound, quiet_bound, has_shadow.
 --- @include lib/node
 --- @include lib/cap
 --- @include lib/timed
@@ -11,7 +11,10 @@ for i = 1, #levels do
     local item = items[at]
     local model, left = item[T_MODEL], item[T_LIMIT] - item[T_SPENT]
     if model == '' or model == used_model then
-      if left < quiet_bound then
+      if item[T_ACTION] == SHADOW then
+        has_shadow = true
+      elseif left < quiet_bound and (item[T_ACTION] < THRESHOLD or left >= 0) then
+        -- A threshold that is crossed already is quiet.
         quiet_bound = left
       end
       if item[T_ACTION] == DENY then

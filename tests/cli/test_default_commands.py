@@ -92,4 +92,4 @@ def test_shadows_are_set_listed_explained_and_removed(run):
     run("limits", "remove", "alice", "1/hour", "--shadow")
     assert [cap.shadow for cap in run.store.list_spend_caps("alice").caps] == [False]
     assert run.store.list_rate_limits("alice").limits == ()
-    assert "a shadow is" in run("caps", "set", "alice", "5", "--shadow", "--period", "hourly", code=2).stderr
+    assert "a shadow counts" in run("caps", "set", "alice", "5", "--shadow", "--action", "warn", code=2).stderr

@@ -203,9 +203,27 @@ def test_the_stand_alone_limiter_has_shadows(api):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"action": "warn"}, {"thresholds": (50,)}, {"cap_type": "hourly"}, {"model": "m"}, {"timezone": "Asia/Tokyo"}],
+    "options", [{"cap_type": "hourly"}, {"cap_type": "total", "model": "m"}, {"timezone": "Asia/Tokyo"}, {"model": "m"}]
 )
+def test_a_shadow_of_any_cap(api, options):
+    """Of other periods, of a zone, of one model: beside the cap, with a counter of its own."""
+    store = api.store()
+    store.add_credits("ann", 1_000)
+    store.set_spend_cap(SpendCap(user_id="ann", limit=100, **options))
+    store.set_spend_cap(SpendCap(user_id="ann", limit=50, shadow=True, **options))
+    assert [store.deduct("ann", 40, model="m").error_code for _ in range(3)] == [None, None, "cap_reached"]
+    assert counted(store) == (1, 40)
+    store.deduct("ann", 5, model="other")
+    hold = store.reserve("ann", 10, model="m")
+    assert counted(store)[0] == (2 if options.get("model") else 3)
+    store.settle("ann", hold, 10)
+    assert store.remove_spend_cap("ann", options.get("cap_type", "daily"), options.get("model"), shadow=True).removed
+    [cap] = store.list_spend_caps("ann").caps
+    assert (cap.shadow, cap.limit) == (False, 100)
+    assert store.verify().differences == ()
+
+
+@pytest.mark.parametrize("options", [{"action": "warn"}, {"thresholds": (50,)}])
 def test_what_no_shadow_can_be(options):
     """Told when the cap is written down."""
     with pytest.raises(ValidationError, match="shadow"):

@@ -98,12 +98,40 @@ def test_no_percentage_is_refused(given):
 
 
 @pytest.mark.parametrize(
-    "other", [{"timezone": "Europe/Berlin"}, {"model": "m"}, {"cap_type": "hourly"}, {"cap_type": "weekly"}]
-)
-def test_other_caps_have_none(other):
-    """They say which may."""
-    with pytest.raises(ValidationError, match="daily, monthly and total caps in UTC"):
-        SpendCap(user_id="a", thresholds=[50], **other)
+    "other",
+    [{"timezone": "Asia/Kolkata"}, {"model": "m"}, {"cap_type": "hourly"}, {"cap_type": "monthly", "anchor_day": 31},
+     {"cap_type": "total", "model": "m"}],
+)  # fmt: skip
+def test_thresholds_of_any_cap(api, other):
+    """Of another period or zone, of one model: told once, on the result and in the stream, again in the next period."""
+    store = api.store()
+    store.add_credits("a", 10_000)
+    store.set_spend_cap(SpendCap(user_id="a", limit=100, action="warn", thresholds=(50, 100), **other))
+    store.deduct("a", 40, model="other")
+    spent = 0 if other.get("model") else 40
+    first = store.deduct("a", 60 - spent, model="m")
+    assert crossed(first) == [50]
+    [event] = [each for each in first.events if each.type == CAP_THRESHOLD]
+    assert (event.data["threshold"], event.data["spent"], event.data["limit"]) == (50, 60, 100)
+    assert crossed(store.deduct("a", 39, model="m")) == []
+    last = store.deduct("a", 1, model="m")
+    assert (crossed(last), last.caps) == ([100], ())
+    told = store.read_events().events
+    again = [each for each in last.events if each.type == CAP_THRESHOLD]
+    assert [(each.id, each.data["percent"], each.data["model"]) for each in told] == [
+        (each.id, each.data["percent"], other.get("model")) for each in (event, *again)
+    ]
+    [cap] = store.list_spend_caps("a").caps
+    assert (cap.thresholds, cap.spent) == ((50, 100), 100)
+    if other.get("cap_type") != "total":
+        api.clock.now_ms += 40 * DAY_MS
+        assert crossed(store.deduct("a", 50, model="m")) == [50]
+    store.set_spend_cap(SpendCap(user_id="a", limit=200, action="warn", thresholds=(99,), **other))
+    [cap] = store.list_spend_caps("a").caps
+    assert cap.thresholds == (99,)
+    assert store.remove_spend_cap("a", cap.cap_type, cap.model).removed
+    assert store.list_spend_caps("a").caps == ()
+    assert store.verify().differences == ()
 
 
 def test_nine_are_too_many():

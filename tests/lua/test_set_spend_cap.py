@@ -111,12 +111,11 @@ def test_unknown_kinds_and_actions_are_refused(engine):
 
 
 def test_thresholds_and_low_balances_have_bounds(engine):
-    """1 to 100 per cent, growing, at most 8, of plain kinds; a low balance takes no zone, model or per cent."""
+    """1 to 100 per cent, growing, at most 8, none of a shadow; a low balance takes no zone, model or per cent."""
     with engine.unchanged():
         for percents in (b"\0", bytes([101]), bytes([50, 50]), bytes([80, 50]), bytes(range(1, 10))):
             assert engine.set_cap("op", 5, percents=percents).code == Code.INVALID_ARGUMENT, percents
-        for other in ({"kind": 7}, {"zone": "Europe/Berlin"}, {"model": "m"}):
-            assert engine.set_cap("op", 5, **other, percents=b"\x32").code == Code.INVALID_ARGUMENT, other
+        assert engine.set_cap("op", 5, action=16, percents=b"\x32").code == Code.INVALID_ARGUMENT
         for other in ({"zone": "Europe/Berlin"}, {"model": "m"}, {"percents": b"\x32"}):
             assert engine.set_cap("op", 5, BALANCE, THRESHOLD, **other).code == Code.INVALID_ARGUMENT, other
         assert engine.set_cap("op", 5, DAILY, THRESHOLD).code == Code.INVALID_ARGUMENT
