@@ -24,7 +24,7 @@ PURCHASE, ADJUSTMENT = 1, 2
 FRESH, REPEATED, REUSED = 0, 1, 2
 BALANCE, DAILY, MONTHLY = 1, 4, 5
 THRESHOLD = 128
-DENY, WARN, NOTIFY = 0, 1, 2
+DENY, WARN, NOTIFY, SHADOW = 0, 1, 2, 16
 
 
 class Grant(NamedTuple):
@@ -151,11 +151,11 @@ class Engine:
     def setup(self, *args: Any) -> list[Any]:
         return self.evaluate("setup", (self.config_key, self.ledger_key), *args)
 
-    def run(self, script: str, path: str = "", *args: Any, now_ms: int | None = None) -> list[Any]:
+    def run(self, script: str, path: str = "", *args: Any, now_ms: int | None = None, member: str = "") -> list[Any]:
         """Runs a script on the root; the three common arguments and the time are added."""
         now = self.now if now_ms is None else now_ms
         account = f"{self.name}/{path}" if path else self.name
-        return self.evaluate(script, self.keys, GENERATION, account, path, *args, now)
+        return self.evaluate(script, self.keys, GENERATION, account + member, path, *args, now)
 
     # The operations, with defaults for what a test does not speak of.
 
@@ -165,10 +165,13 @@ class Engine:
     def reserve(
         self, hold: str, amount: Any, path: str = "", *, floor: Any = 0, ttl: Any = 600_000,
         flags: Any = ADMIT | STRICT, label: bytes = b"label", metadata: bytes = b"",
+        member: str = "",
     ) -> Held:  # fmt: skip
         field = field_of("h", hold, path)
         terms = records.pack_number(amount) + records.pack_number(floor) + records.pack_number(ttl, 6)
-        return shaped(Held, self.run("reserve", path, field, terms + bytes([flags, len(label)]) + label, metadata))
+        packed = terms + bytes([flags, len(label)]) + label
+        member = f"+{member}" if member else ""
+        return shaped(Held, self.run("reserve", path, field, packed, metadata, member=member))
 
     def settle(self, hold: str, asked: Any, path: str = "", metadata: bytes = b"", options: bytes = b"") -> Ended:
         terms = records.pack_number(asked) + options
@@ -305,7 +308,11 @@ class Engine:
         for field in self.client.hkeys(self.state_key):
             if field.startswith(b"n"):
                 path = field[1:].decode()
-                below = [hold for hold in holds.values() if path in levels_of(hold.path)]
+                below = [
+                    hold
+                    for hold in holds.values()
+                    if any(path in levels_of(each) for each in (hold.path, *hold.within))
+                ]
                 node = self.node(path)
                 assert node.balance == balance[path]
                 assert node.held == sum(hold.amount for hold in below if hold.path == path)

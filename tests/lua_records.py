@@ -56,6 +56,7 @@ class Entry(NamedTuple):
     path: str
     reference: str
     detail: dict[str, Any]
+    within: tuple[str, ...] = ()
 
     @property
     def field(self) -> str:
@@ -109,9 +110,10 @@ def read_entry(data: bytes) -> Entry:
     assert at.byte() == 1, "the entry's layout"
     kind, generation = at.byte(), at.take(4)
     numbers = at.number(5), at.number(6), at.number(), at.number()
-    root, slash, path = at.text(2).partition("/")
+    account, *within = at.text(2).split("+")
+    root, slash, path = account.partition("/")
     assert bool(slash) == bool(path)
-    entry = Entry(kind, generation, *numbers, root, path, at.text(2), _detail(kind, at))
+    entry = Entry(kind, generation, *numbers, root, path, at.text(2), _detail(kind, at), tuple(within))
     assert at.rest() == b"", entry
     return entry
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lua_kit import BALANCE, DAY, MONTHLY, PURCHASE, STRICT, THRESHOLD, Engine
+from lua_kit import BALANCE, DAY, MONTHLY, PURCHASE, SHADOW, STRICT, THRESHOLD, Engine
 from lua_records import Entry
 
 _COUNTER: Final = """local commands, calls, stop_at = redis, 0, tonumber(ARGV[#ARGV - 1])
@@ -82,6 +82,16 @@ class Situation:
     turned: bool = False  # they were rotated, so what stands was recorded in the previous one
     fresh: bool = False  # nothing stands yet
     told: bool = False  # thresholds and low balances are set, at every level
+    watched: bool = False  # shadows are set, at every level
+
+    within: bool = False  # a hold within a membership is open, another one is due
+
+    def _observe(self, engine: Engine, path: str) -> None:
+        if self.told:
+            engine.set_cap("m", 900, MONTHLY, path=path, percents=bytes([5, 99]))
+            engine.set_cap("l", 965, BALANCE, THRESHOLD, path)
+        if self.watched:
+            engine.set_cap("w", 10, action=SHADOW, path=path)
 
     def prepare(self, engine: Engine) -> None:
         if self.fresh:
@@ -91,14 +101,15 @@ class Situation:
         engine.set_cap("c", 500, path="search/alice")
         engine.set_cap("d", 900)
         engine.set_cap("e", 900, MONTHLY)
-        if self.told:
-            for path in ("", "search/alice"):
-                engine.set_cap("m", 900, MONTHLY, path=path, percents=bytes([5, 99]))
-                engine.set_cap("l", 965, BALANCE, THRESHOLD, path)
+        for path in ("", "search/alice"):
+            self._observe(engine, path)
         ttl = 7 * DAY
         for hold, path in (("h", ""), ("h", "search/alice"), ("s", ""), ("x", "")):
             engine.reserve(hold, 50, path, ttl=1_000 if hold == "x" else ttl)
         engine.settle("s", 20)
+        if self.within:
+            engine.reserve("within", 50, member="search/alice", ttl=ttl)
+            engine.reserve("due within", 50, member="search/alice", ttl=2_000)
         engine.now += 1_000
         engine.read()  # x is expired and freed
         if self.turned:
@@ -135,6 +146,9 @@ _CALLS: Final[dict[str, Callable[[Engine], Any]]] = {
 #: Calls that bring spend and balance to what is told, where that is set.
 CROSSING: Final = ("settle", "settle below, clamped", "deduct", "deduct below")
 
+#: Calls that shadows would have refused.
+ADMITTING: Final = ("reserve", "deduct", "deduct below")
+
 #: Name -> situation: every way to write, alone, with expired holds to free, and when the stores turn as well.
 SITUATIONS: Final[dict[str, Situation]] = {
     "first grant": Situation(lambda engine: engine.grant("op", 10, PURCHASE), fresh=True),
@@ -146,6 +160,10 @@ SITUATIONS: Final[dict[str, Situation]] = {
     **{f"{name}, stores turned, holds due": Situation(call, due=True, turned=True) for name, call in _CALLS.items()},
     **{f"{name}, crossed": Situation(_CALLS[name], told=True) for name in CROSSING},
     **{f"{name}, crossed, holds due": Situation(_CALLS[name], told=True, due=True) for name in CROSSING},
+    **{f"{name}, watched": Situation(_CALLS[name], watched=True) for name in ADMITTING},
+    **{f"{name}, watched, holds due": Situation(_CALLS[name], watched=True, due=True) for name in ADMITTING},
+    "reserve within": Situation(lambda engine: engine.reserve("op", 10, member="search/alice")),
+    "settle within, holds due": Situation(lambda engine: engine.settle("within", 10), due=True, within=True),
     "release due": Situation(lambda engine: engine.release("due"), due=True),
     "read, holds due": Situation(lambda engine: engine.read(), due=True),
     "read, holds due, stores turn": Situation(lambda engine: engine.read(), due=True, turn=True),

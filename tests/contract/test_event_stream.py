@@ -98,7 +98,7 @@ def test_an_entry_is_read(api):
     assert event.timestamp == datetime(2023, 11, 14, 22, 13, 19, 999_000, tzinfo=UTC)
     told = {name: str(value) for name, value in event.data.items()}
     assert told == {
-        "threshold": "8", "limit": "10", "spent": "8.0001", "percent": "80", "cap_type": "monthly",
+        "threshold": "8", "limit": "10", "spent": "8.0001", "percent": "80", "cap_type": "monthly", "model": "None",
         "scope": "acme/d e", "transaction_id": "1-1699999999999-0",
     }  # fmt: skip
 
