@@ -64,6 +64,9 @@ def explain(
     operation_type: Annotated[str, typer.Option(help="The operation type.")] = "usage",
     tokens: Annotated[int, typer.Option(min=0, help="The estimate, for limits that count tokens.")] = 0,
     model: Annotated[str | None, typer.Option(help="The model that would be used.")] = None,
+    within: Annotated[
+        list[str] | None, typer.Option(metavar="USER", help="A membership beside the account's path; repeatable.")
+    ] = None,
     redis: RedisOption = None,
     namespace: NamespaceOption = "ducto",
     as_json: JsonOption = False,
@@ -75,10 +78,11 @@ def explain(
     Examples:
       ducto-redis explain acme/alice 2.5 --tokens 1200
       ducto-redis explain acme/alice 100 --model gpt-4o --json
+      ducto-redis explain acme/alice 100 --within acme/projects/apollo
     """
     try:
         with manager_of(redis, namespace) as manager:
-            told = manager.explain(user, amount, operation_type, model=model, tokens=tokens)
+            told = manager.explain(user, amount, operation_type, model=model, tokens=tokens, within=within or [])
     except CreditError as error:
         fail(Console(stderr=True), str(error))
     if told.error_code and told.error_code.startswith("invalid_"):

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from ducto_redis import SpendCap
+
 
 def test_tiers_are_set_and_hold(run):
     """The seed's: 5,000 a day for the free tier, 50,000 for enterprise."""
@@ -93,3 +95,12 @@ def test_shadows_are_set_listed_explained_and_removed(run):
     assert [cap.shadow for cap in run.store.list_spend_caps("alice").caps] == [False]
     assert run.store.list_rate_limits("alice").limits == ()
     assert "a shadow counts" in run("caps", "set", "alice", "5", "--shadow", "--action", "warn", code=2).stderr
+
+
+def test_explaining_within_a_membership(run):
+    """Its caps are in the table; one that is no account is told."""
+    run.store.add_credits("acme/alice", 100)
+    run.store.set_spend_cap(SpendCap(user_id="acme/p", limit=5))
+    told = run("explain", "acme/alice", "6", "--within", "acme/p", code=1).output
+    assert "daily cap of 'acme/p' of 5" in told
+    assert "account_unknown" in run("explain", "acme/alice", "6", "--within", "acme/q", code=1).output
