@@ -103,6 +103,10 @@ class AuthenticationFailed(ConfigError):
     """The server refused the user name or password."""
 
 
+class LedgerFork(StoreError):
+    """Redis and SQL hold different entries under the same number; nothing was written."""
+
+
 class StoreUnavailable(StoreError):
     """The server could not be reached; nothing was executed."""
 

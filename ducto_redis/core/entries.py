@@ -94,12 +94,16 @@ def read_entry(data: bytes) -> Entry:
 
     Raises:
         SchemaNewer: It was written by a newer release.
+        ValueError: It is cut short, or of a kind that this release does not know.
+        IndexError: It is empty.
     """
     if data[0] != ENTRY_LAYOUT:
         raise SchemaNewer(f"schema_newer: a ledger entry of layout {data[0]}; this release reads {ENTRY_LAYOUT}")
     texts, at = [], _HEAD_BYTES
     for _ in range(2):
         size = int.from_bytes(data[at : at + 2], "little")
+        if at + 2 + size > len(data):
+            raise ValueError(f"an entry of {len(data)} bytes is cut short")
         texts.append(data[at + 2 : at + 2 + size].decode())
         at += 2 + size
     account, *within = texts[0].split("+")

@@ -52,6 +52,8 @@ VARIANTS = {
 }
 READS = {"HGET", "HMGET", "XLEN", "ZRANGE", "TIME"}
 WRITES = {"XADD", "HSET", "ZADD", "ZREM", "UNLINK", "XTRIM"}
+#: Of the config, which is small, and seldom: fields of plans that are gone, a drainer that ends.
+OF_CONFIG = {"set_defaults": {"HKEYS", "HDEL"}, "trim_ledger": {"HDEL"}}
 #: Scripts on a shard, not on a root; and those on many roots, whose names for keys are lib/item_keys'.
 ON_SHARDS = {"setup", "set_defaults", "trim_ledger"}
 ON_MANY = {"charge_many", "reserve_many"}
@@ -185,8 +187,7 @@ def test_commands_are_few_and_writes_are_in_one_place(name):
     if name in ALONE:
         assert seen == {"GET", "SET", "UNLINK"}
         return
-    # Fields of plans that are gone: in the config, which is small, and when defaults are changed alone.
-    assert seen <= READS | WRITES | ({"HKEYS", "HDEL"} if name == "set_defaults" else set())
+    assert seen <= READS | WRITES | OF_CONFIG.get(name, set())
     assert not seen & WRITES or name in {"lib/apply", *ON_SHARDS} or (name, seen) == ("lib/tell_crossed", {"XADD"})
     assert "XTRIM" not in seen or name == "trim_ledger"
     assert "TIME" not in seen or name in {"lib/clock", "setup", "set_defaults"}
