@@ -39,6 +39,15 @@ class TimeRules:
             elif then:
                 self.do(then, account=account, hold_id=at[1], **({} if then == "release" else {"asked": 3}))
 
+    @rule(account=accounts, cost=st.sampled_from(["hold+0", "hold-1", "free+1"]), left=st.sampled_from([0, -1, -3]))
+    def late(self, account, cost, left):
+        """A hold of all that is free expires, another takes it; then the first is billed late: nothing is its own."""
+        made, at = self._reserve(account, "free+0", ttl=1_000, admit=False)
+        if made:
+            self.move(1_000)
+            self._reserve(account, f"free{left:+d}", admit=False)
+            self._charge("settle", at, cost, late="bill")
+
     @rule(step=backward_steps)
     def backward(self, step):
         self.end_what_is_due()
