@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import callers
 import cancellation
+import drains
 import executions
 import workers
 
@@ -134,6 +135,11 @@ def zones(_server, _namespace, n, seed):
     return Figure(seen["n"], seen["bad"], Counter({key: seen[key] for key in ("days", "not 24 h")}))
 
 
+def drain(server, namespace, n, seed):
+    seen = drains.run(server, namespace, n, seed)
+    return Figure(seen["entries"], seen["lost"] + seen["doubled"] + seen["other"], Counter(killed=seen["killed"]))
+
+
 def memory(_server, _namespace, n, seed):
     seen = importlib.import_module("memory").run(n, seed)
     return Figure(seen["n"], int(not seen["flat"]), Counter(days=seen["days"], calls=seen["calls"]))
@@ -153,5 +159,6 @@ ROWS: dict[str, Row] = {
     "failing-calls": Row("credits moved without an entry by stopped scripts", "stops", 1, failing_calls, repeats=False),
     "hostile-ids": Row("ids that share a key", "pairs", 20_000, hostile_ids),
     "zones": Row("gaps or overlaps of periods in any zone", "periods", 250_000, zones),
+    "drain": Row("rows of SQL lost, doubled or changed by killed drainers", "entries", 5_000, drain),
     "memory": Row("runs in which memory grew", "changes of a day", 20_000, memory),
 }

@@ -1,0 +1,79 @@
+"""Drainers that are killed: random load, SIGKILL at a random place of a drain; rows of SQL against the ledger."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ducto_redis import RedisStore, SpendCap
+from ducto_redis.durable import LedgerDrain
+
+SHARDS, USERS, ROUND = 4, 20, 400
+#: A drainer of its own that dies when it comes to a place for the k-th time; small parts, so that it comes to many.
+KILLED = """
+import itertools, os, sys
+from ducto_redis import RedisStore
+from ducto_redis.durable import LedgerDrain, drain as module
+url, namespace, database, stop_at = sys.argv[1:]
+module.PART = 50
+store = RedisStore.from_url(url, namespace=namespace)
+store.setup(create=False)
+met = itertools.count(1)
+drain = LedgerDrain(store, database)
+drain.at_point = lambda _point: os.kill(os.getpid(), 9) if next(met) == int(stop_at) else None
+drain.drain()
+"""
+
+
+def _load(store: RedisStore, draw: random.Random) -> None:
+    """Holds, charges, grants and caps on several roots."""
+    for _ in range(ROUND):
+        user = f"u{draw.randrange(USERS)}"
+        store.add_credits(user, draw.randint(1, 9))
+        hold = store.reserve(user, draw.randint(0, 5))
+        if hold.allowed and draw.random() < 0.8:
+            store.settle(user, hold, draw.randint(0, 6))
+        if draw.random() < 0.05:
+            store.set_spend_cap(SpendCap(user_id=user, limit=draw.randint(50, 5_000)))
+
+
+def _entries(server: Any, namespace: str) -> set[tuple[int, str, bytes]]:
+    return {
+        (shard, entry_id.decode(), fields[b"e"])
+        for shard in range(SHARDS)
+        for entry_id, fields in server.client.xrange(f"{namespace}:{{{shard}}}:ledger")
+    }
+
+
+def run(server: Any, namespace: str, n: int, seed: int) -> Counter[str]:
+    """Until ``n`` entries were written and carried away: entries, lost, doubled or other rows, kills."""
+    draw, seen, written = random.Random(seed), Counter(), set()
+    with tempfile.TemporaryDirectory(prefix="ducto-") as folder:
+        path = Path(folder) / "ledger.db"
+        with RedisStore.from_url(server.url, namespace=namespace, shards=SHARDS) as store:
+            store.setup()
+            while len(written) < n:
+                _load(store, draw)
+                written |= _entries(server, namespace)
+                command = [sys.executable, "-c", KILLED, server.url, namespace, f"sqlite:///{path}"]
+                ended = subprocess.run([*command, str(draw.randint(1, 40))], check=False, stderr=subprocess.PIPE)
+                assert ended.returncode in (0, -9), ended.stderr
+                seen["killed"] += ended.returncode == -9
+                written |= _entries(server, namespace)
+            drain = LedgerDrain(store, f"sqlite:///{path}")
+            drain.drain()
+            drain.close()
+        connection = sqlite3.connect(path)
+        rows = connection.execute("select shard, stream_id, data from ducto_ledger").fetchall()
+        connection.close()
+    seen["entries"] = len(written)
+    seen["lost"] = len(written - set(rows))
+    seen["doubled"] = len(rows) - len(set(rows))
+    seen["other"] = len(set(rows) - written)
+    return seen
