@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from client_time import measure_async, measure_sync
+from drain_time import measure_drain
 from measuring import ROOT, conditions, running_server
 from peers_time import measure_three_limits
 from reporting import Figure, Section, versions, write
@@ -49,6 +50,10 @@ PEERS = """\
 One thread, blocks that take turns, results as models. On our side one charge with a rate limit, a daily and a monthly
 cap, balance, operation id and ledger entry, all or nothing; on the other three calls of `limits` (fixed windows on the
 same server), which are three decisions and count where another refuses."""
+
+DRAIN = """\
+`LedgerDrain` of a full ledger, one pass: read, rows and positions committed shard by shard, trimmed behind. No ratio:
+the disk is what it is."""
 
 MEMORY = """\
 Growth of `used_memory`; how it is weighed is told in `bench/results/layout.md`. The rate limit is a stand-in of
@@ -99,6 +104,7 @@ def parts_of(options: Options) -> list[Part]:
         ("A lone caller, sync", CALLERS, served(measure_sync, size)),
         ("A lone caller, asyncio", "", served(measure_async, size)),
         ("Three limits in one call", PEERS, served(measure_three_limits, size)),
+        ("Draining the ledger", DRAIN, served(measure_drain, size)),
         ("Memory", MEMORY, served(measure_memory, options.weighed, options.held)),
         ("Memory over time", FLAT, lambda: measure_flat(options.periods)),
     ]
