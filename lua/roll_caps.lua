@@ -3,8 +3,8 @@
   KEYS   the six of a root (lib/keys)
   ARGV   1-3 common (lib/keys)
          4 field       of the hold whose memberships count too, '' none
-         5 periods     '' asks; else packed, per item: length and text of the level's path, kind, length and text of the
-                       model, start and end of the present period
+         5 periods     '' asks; else packed, per item: length and text of the level's path, kind (+ 64: of a shadow), length and text
+                       of the model, start and end of the present period
   Reply  {code, now_ms, then per item that is due: path, kind, zone, model}; what is still due afterwards
   Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER; ROLL_NEEDED is what brings clients here, CANCELLED is never answered
   Rule   taken only when start <= now < end; cut so that it does not begin before the last period ended, or - when the
@@ -16,6 +16,7 @@
 --- @include lib/node
 --- @include lib/root
 --- @include lib/ledger
+--- @include lib/cap
 --- @include lib/timed
 --- @include lib/load
 if code ~= OK and code ~= ROLL_NEEDED then
@@ -34,7 +35,8 @@ local periods, at, taken = ARGV[5], 1, ''
 while timed and at <= #periods do
   local path, kind, model, start, stop, next_at = struct.unpack('<I2c0BBc0i6i6', periods, at)
   for _, item in ipairs(timed[path] or {}) do
-    if item[T_KIND] == kind and item[T_MODEL] == model and start <= now_ms and now_ms < stop
+    -- A cap and its shadow may lie in different zones.
+    if item[T_KIND] == kind % 64 and (item[T_ACTION] == SHADOW) == (kind >= 64) and item[T_MODEL] == model and start <= now_ms and now_ms < stop
       and (now_ms < item[T_START] or now_ms >= item[T_END]) then
       if now_ms >= item[T_END] and start < item[T_END] then
         start = item[T_END]
@@ -74,7 +76,7 @@ for i = 1, #levels do
   for _, item in ipairs(timed and timed[levels[i]] or {}) do
     if now_ms < item[T_START] or now_ms >= item[T_END] then
       reply[#reply + 1] = levels[i]
-      reply[#reply + 1] = item[T_KIND]
+      reply[#reply + 1] = item[T_KIND] + (item[T_ACTION] == SHADOW and 64 or 0)
       reply[#reply + 1] = item[T_ZONE]
       reply[#reply + 1] = item[T_MODEL]
     end

@@ -8,7 +8,7 @@ from ducto_redis.core.entries import Entry
 from ducto_redis.core.packed import CAP_BYTES, SHADOW, THRESHOLD, TimedCap, int_at
 
 _TIMED: Final = 128
-#: Added to the kind of a cap in CAP_REMOVE: its shadow goes.
+#: Added to the kind of a cap in CAP_REMOVE and PERIOD: its shadow is meant.
 OF_SHADOW: Final = 64
 _OTHERS_MAX: Final = 8
 _HOUR_MS, _DAY_MS, _WEEK_MS, _MONDAY_MS = 3_600_000, 86_400_000, 604_800_000, 345_600_000
@@ -121,5 +121,6 @@ def begin_periods(caps: dict[str, list[TimedCap]], entry: Entry) -> None:
         start, end = int_at(detail, at, 6), int_at(detail, at + 6, 6)
         at += 12
         caps[path] = [
-            moved(cap, start, end) if (cap.kind, cap.model) == (kind, model) else cap for cap in caps.get(path, [])
+            moved(cap, start, end) if _is_of(cap, kind % OF_SHADOW, model, shadow=kind >= OF_SHADOW) else cap
+            for cap in caps.get(path, [])
         ]

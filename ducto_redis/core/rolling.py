@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ducto_redis.core.codec import code_of
+from ducto_redis.core.fold_caps import OF_SHADOW
 from ducto_redis.core.packed import packed
 from ducto_redis.core.steps import Call, Flow, Reply
 from ducto_redis.periods import NAME_OF, period_bounds
@@ -18,7 +19,7 @@ def _due(reply: Reply) -> tuple[int, list[tuple[bytes, int, bytes, bytes]]]:
 
 
 def _present(now_ms: int, path: bytes, kind: int, zone: bytes, model: bytes) -> bytes:
-    start, end = period_bounds(NAME_OF[kind], now_ms, zone.decode())
+    start, end = period_bounds(NAME_OF[kind % OF_SHADOW], now_ms, zone.decode())
     texts = len(path).to_bytes(2, "little") + path + bytes([kind, len(model)]) + model
     return texts + packed(start, 6) + packed(end, 6)
 

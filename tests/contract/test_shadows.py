@@ -228,3 +228,20 @@ def test_what_no_shadow_can_be(options):
     """Told when the cap is written down."""
     with pytest.raises(ValidationError, match="shadow"):
         SpendCap(user_id="ann", limit=1, shadow=True, **options)
+
+
+def test_a_shadow_in_another_calendar_than_its_cap(api):
+    """Months from the 31st beside months from the 1st, of one model: each goes into its own next period."""
+    store = api.store()
+    store.add_credits("ann", 1_000)
+    store.set_spend_cap(SpendCap(user_id="ann", cap_type="monthly", limit=100, model="m", anchor_day=31))
+    store.set_spend_cap(SpendCap(user_id="ann", cap_type="monthly", limit=50, model="m", shadow=True))
+    ends = [cap.reset_at for cap in store.list_spend_caps("ann").caps]
+    api.clock.now_ms += 40 * 86_400_000
+    store.deduct("ann", 60, model="m")
+    caps = store.list_spend_caps("ann").caps
+    assert [cap.spent for cap in caps] == [60, 60]
+    assert caps[0].reset_at != caps[1].reset_at
+    assert all(cap.reset_at > end for cap, end in zip(caps, ends, strict=True))
+    assert counted(store) == (1, 60)
+    assert store.verify().differences == ()
