@@ -46,7 +46,10 @@ while timed and at <= #periods do
       item[T_OTHERS] = item[T_OTHERS] or {}
       item[T_SPENT] = shift_counter(item[T_START], item[T_SPENT], item[T_OTHERS], start, stop)
       item[T_START], item[T_END] = start, stop
-      taken = taken .. struct.pack('<I2c0BBc0i6i6', #path, path, kind, #model, model, start, stop)
+      -- Its thresholds, which stand behind a cap, begin with it.
+      if item[T_ACTION] < THRESHOLD then
+        taken = taken .. struct.pack('<I2c0BBc0i6i6', #path, path, kind, #model, model, start, stop)
+      end
     end
   end
   at = next_at
@@ -74,7 +77,7 @@ end
 local reply = { OK, now_ms }
 for i = 1, #levels do
   for _, item in ipairs(timed and timed[levels[i]] or {}) do
-    if now_ms < item[T_START] or now_ms >= item[T_END] then
+    if item[T_ACTION] < THRESHOLD and (now_ms < item[T_START] or now_ms >= item[T_END]) then
       reply[#reply + 1] = levels[i]
       reply[#reply + 1] = item[T_KIND] + (item[T_ACTION] == SHADOW and 64 or 0)
       reply[#reply + 1] = item[T_ZONE]

@@ -48,8 +48,9 @@ for _, name in ipairs(redis.call('HKEYS', CONFIG)) do
   end
 end
 redis.call('XADD', LEDGER, '*', 'e', struct.pack('<BBc4i5i6i7i7I2I2', 1, DEFAULTS_SET, generation, 0, now_ms, version, 0, 0, 0) .. ARGV[4])
-redis.call('HSET', CONFIG, unpack(fields))
+-- The version comes last: stopped before it, sending again does the whole once more.
 if #gone > 0 then
   redis.call('HDEL', CONFIG, unpack(gone))
 end
+redis.call('HSET', CONFIG, unpack(fields))
 return { OK, version, ARGV[4] }

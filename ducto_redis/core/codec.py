@@ -59,6 +59,17 @@ def message_of(code: Code, reason: str = "") -> str:
     return "" if code is Code.OK else f"{code.text}: {reason or MEANINGS[code]}"
 
 
+def check_done(reply: Reply) -> None:
+    """Raises what a reply refuses; for operations that have no result to say it in.
+
+    Raises:
+        CreditError: The error of its code.
+    """
+    code = code_of(reply)
+    if code is not Code.OK:
+        raise error_for(code, message_of(code))
+
+
 def refused(result: type[R], user_id: object, error: CreditError) -> R:
     """A result for input that was refused before anything was sent.
 
@@ -80,9 +91,8 @@ class GrantReply:
 
     def __call__(self, reply: Reply) -> AddCreditsResult:
         """Makes the result of the reply."""
-        code, now_ms, repetition, balance, amount, lifetime, entry_id = reply
-        if code_of(reply) is not Code.OK:
-            raise error_for(Code(code), message_of(Code(code)))
+        _, now_ms, repetition, balance, amount, lifetime, entry_id = reply
+        check_done(reply)
         scale = self.scale
         transaction = scale.transaction(entry_id)
         result = AddCreditsResult(
@@ -262,8 +272,6 @@ class CapReply:
 
     def __call__(self, reply: Reply) -> CapResult:
         """Makes the result of the reply."""
-        code = code_of(reply)
-        if code is not Code.OK:
-            raise error_for(code, message_of(code))
+        check_done(reply)
         removed = len(reply) > 3 and bool(reply[3])  # noqa: PLR2004 - only remove answers a fourth element
         return CapResult(user_id=self.scale.account.user_id, cap_type=NAME_OF[self.kind], removed=removed)

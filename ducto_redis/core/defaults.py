@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from ducto_redis.codes import Code
 from ducto_redis.core.codec import code_of
-from ducto_redis.core.keys import encode
-from ducto_redis.core.limit_items import CONCURRENCY, LimitItem, item_of, pack_item
+from ducto_redis.core.keys import default_field
+from ducto_redis.core.limit_items import LimitItem, item_of, pack_item
 from ducto_redis.core.packed import ACTIONS, SHADOW, THRESHOLD, packed
 from ducto_redis.core.shards import ShardConfig, shard_call
 from ducto_redis.core.space import Space
@@ -68,10 +68,6 @@ def _pack_cap(cap: DefaultCap, precision: int) -> list[bytes]:
     return items
 
 
-def _identity(item: LimitItem) -> tuple[Any, ...]:
-    return (item.kind == CONCURRENCY, item.counts, item.shadow, item.period_ms, item.operation_type, item.model)
-
-
 def _effective(sets: Sequence[DefaultSet], plan: str | None, level: int, precision: int) -> bytes:
     """What holds for accounts of a plan (None: of none) at a level, as scripts read it."""
     caps: dict[tuple[str, bool], list[bytes]] = {}
@@ -81,7 +77,7 @@ def _effective(sets: Sequence[DefaultSet], plan: str | None, level: int, precisi
             if (each.plan, each.level) == (whose, depth):
                 caps |= {(cap.cap_type, cap.shadow): _pack_cap(cap, precision) for cap in each.caps}
                 items = [item_of(limit, precision)._replace(default=True) for limit in each.limits]
-                limits |= {_identity(item): item for item in items}
+                limits |= {item.identity: item for item in items}
     if len(limits) > MAX_LIMITS:
         who = f"plan {plan!r}" if plan else "accounts without a plan"
         raise InvalidArgumentError(
@@ -104,11 +100,10 @@ def fields_of(sets: Sequence[DefaultSet], precision: int) -> dict[str, bytes]:
     plans = list(dict.fromkeys(each.plan for each in sets if each.plan is not None))
     if len(plans) > MAX_PLANS:
         raise InvalidArgumentError(f"invalid_argument: a namespace has at most {MAX_PLANS} plans")
-    names: list[tuple[str | None, str]] = [(None, ""), *((plan, f":{encode(plan)}") for plan in plans)]
     kinds = b"2" if plans else b"1" if any(each.caps or each.limits for each in sets) else b""
     return {"d": kinds} | {
-        f"d{level}{suffix}": _effective(sets, plan, level, precision)
-        for plan, suffix in names
+        default_field(level, plan): _effective(sets, plan, level, precision)
+        for plan in (None, *plans)
         for level in range(1, MAX_LEVEL + 1)
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ducto_redis.core.entries import Entry, Kind
-from ducto_redis.core.limit_items import CONCURRENCY, LimitItem, read_limits
+from ducto_redis.core.limit_items import LimitItem, read_limits
 
 
 def defined(data: bytes) -> list[LimitItem]:
@@ -16,14 +16,10 @@ def defined(data: bytes) -> list[LimitItem]:
     return [item._replace(at_ms=0, used=0, previous=0, denied=0) for item in read_limits(data)]
 
 
-def _identity(item: LimitItem) -> tuple[object, ...]:
-    return (item.kind == CONCURRENCY, item.counts, item.shadow, item.period_ms, item.operation_type, item.model)
-
-
 def changed(limits: list[LimitItem], entry: Entry) -> list[LimitItem]:
     """Limits after an entry that sets or removes one; one that is set again moves to the end."""
     [given] = defined(entry.detail)
-    kept = [item for item in limits if _identity(item) != _identity(given)]
+    kept = [item for item in limits if item.identity != given.identity]
     return [*kept, given] if entry.kind is Kind.LIMIT_SET else kept
 
 

@@ -10,11 +10,10 @@ from urllib.parse import unquote
 from ducto_redis import events
 from ducto_redis.codes import Code
 from ducto_redis.core.arguments import read_label
-from ducto_redis.core.codec import DeductionReply, HoldReply, code_of, message_of
+from ducto_redis.core.codec import DeductionReply, HoldReply, check_done, code_of, message_of
 from ducto_redis.core.packed import int_at
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.steps import Reply
-from ducto_redis.errors import error_for
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult, ReleaseReason, ReleaseResult
 from ducto_redis.periods import moment
 from ducto_redis.work_models import HoldInfo, HoldListResult, OpenAccountResult
@@ -40,9 +39,7 @@ class OpenReply:
 
     def __call__(self, reply: Reply) -> OpenAccountResult:
         """Makes the result of the reply."""
-        code = code_of(reply)
-        if code is not Code.OK:
-            raise error_for(code, message_of(code))
+        check_done(reply)
         return OpenAccountResult(user_id=self.scale.account.user_id, created=reply[2] == 0)
 
 

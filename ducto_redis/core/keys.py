@@ -85,6 +85,11 @@ def op_field(letter: str, op_id: object, account: Account) -> bytes:
     return name + b"/" + account.path if account.path else name
 
 
+def default_field(level: int, plan: str | None) -> str:
+    """The field of the config with the defaults of a level (1 the root), for accounts on a plan or on none."""
+    return f"d{level}" if plan is None else f"d{level}:{encode(plan)}"
+
+
 class KeyMaker:
     """Builds the keys of one namespace.
 

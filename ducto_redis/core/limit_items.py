@@ -48,6 +48,11 @@ class LimitItem(NamedTuple):
     denied: int = 0
 
     @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two limits of an account the same (``lua/lib/limit_identity.lua``)."""
+        return (self.kind == CONCURRENCY, self.counts, self.shadow, self.period_ms, self.operation_type, self.model)
+
+    @property
     def capacity(self) -> int:
         """What may be taken at once."""
         return self.burst or self.limit

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ducto_redis.codes import Code
 from ducto_redis.core.arguments import common, scale_of
-from ducto_redis.core.codec import code_of, message_of
+from ducto_redis.core.codec import check_done
 from ducto_redis.core.keys import op_field
 from ducto_redis.core.limit_items import pack_limit
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Call, Reply
 from ducto_redis.core.views import read_levels, tell_unknown
-from ducto_redis.errors import error_for
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
 from ducto_redis.work_models import LimitListResult, LimitResult
 
@@ -26,9 +24,7 @@ class LimitReply:
 
     def __call__(self, reply: Reply) -> LimitResult:
         """Makes the result of the reply."""
-        code = code_of(reply)
-        if code is not Code.OK:
-            raise error_for(code, message_of(code))
+        check_done(reply)
         removed = len(reply) > 3 and bool(reply[3])  # noqa: PLR2004 - only remove answers a fourth element
         return LimitResult(user_id=self.scale.account.user_id, removed=removed)
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ducto_redis.codes import Code
 from ducto_redis.core.arguments import common, scale_of
-from ducto_redis.core.codec import code_of, message_of
+from ducto_redis.core.codec import check_done
 from ducto_redis.core.keys import op_field
 from ducto_redis.core.packed import BALANCE_KIND, THRESHOLD
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Call, Reply
-from ducto_redis.errors import error_for
 from ducto_redis.money import Amount, to_units
 from ducto_redis.work_models import LowBalanceResult
 
@@ -30,9 +28,7 @@ class LowBalanceReply:
 
     def __call__(self, reply: Reply) -> LowBalanceResult:
         """Makes the result of the reply."""
-        code = code_of(reply)
-        if code is not Code.OK:
-            raise error_for(code, message_of(code))
+        check_done(reply)
         return LowBalanceResult(user_id=self.scale.account.user_id, threshold=self.threshold)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ducto_redis.codes import Code
 from ducto_redis.core.arguments import common, scale_of
-from ducto_redis.core.codec import code_of, message_of
+from ducto_redis.core.codec import check_done
 from ducto_redis.core.keys import op_field
 from ducto_redis.core.scale import Scale
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Call, Reply
-from ducto_redis.errors import InvalidArgumentError, error_for
+from ducto_redis.errors import InvalidArgumentError
 from ducto_redis.work_models import PayerResult
 
 
@@ -24,9 +23,7 @@ class PayerReply:
 
     def __call__(self, reply: Reply) -> PayerResult:
         """Makes the result of the reply."""
-        code = code_of(reply)
-        if code is not Code.OK:
-            raise error_for(code, message_of(code))
+        check_done(reply)
         return PayerResult(user_id=self.scale.account.user_id, payer=self.payer)
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ducto_redis.codes import Code
 from ducto_redis.core.arguments import common, scale_of, text
-from ducto_redis.core.codec import code_of, message_of
+from ducto_redis.core.codec import check_done
 from ducto_redis.core.defaults import MAX_TEXT_BYTES, Written, sets_in, text_of, write_calls
 from ducto_redis.core.flows import ready
 from ducto_redis.core.keys import encode, op_field
@@ -19,11 +19,11 @@ from ducto_redis.core.shards import ShardConfig, shard_call
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Batch, Call, Flow, Reply
 from ducto_redis.defaults import MAX_PLAN_BYTES, DefaultCap, DefaultSet, DefaultsResult, PlanResult
-from ducto_redis.errors import InvalidArgumentError, error_for
+from ducto_redis.errors import InvalidArgumentError, StoreError
 from ducto_redis.rates import ConcurrencyLimit, RateLimit
 
 #: Others may change the defaults between our reading and writing so many times in a row.
-MAX_TRIES: Final = 8
+MAX_TRIES: Final = 32
 
 Sets = tuple[DefaultSet, ...]
 
@@ -44,7 +44,10 @@ def _change(space: Space, change: Callable[[Sets], Sets]) -> Flow[DefaultsResult
         first: ShardConfig = yield shard_call(space, 0, "read")
         before = sets_in(first.defaults)
         after = change(before)
+        others = range(1, space.known.shards)
         if after == before:
+            # It may be the second try of a change that did not come to all shards.
+            yield Batch(write_calls(space, others, max(first.defaults_version, 0), first.defaults))
             return DefaultsResult(user_id="", version=max(first.defaults_version, 0), sets=before)
         version, wanted = max(first.defaults_version, 0) + 1, text_of(after)
         if len(wanted.encode()) > MAX_TEXT_BYTES:
@@ -54,9 +57,9 @@ def _change(space: Space, change: Callable[[Sets], Sets]) -> Flow[DefaultsResult
         [here] = write_calls(space, [0], version, wanted, expected=version - 1)
         written: Written = yield here
         if written.is_taken and written.text == wanted:
-            yield Batch(write_calls(space, range(1, space.known.shards), version, wanted))
+            yield Batch(write_calls(space, others, version, wanted))
             return DefaultsResult(user_id="", version=version, sets=after)
-    raise InvalidArgumentError("invalid_argument: others change the defaults all the time; try again")
+    raise StoreError("others change the defaults all the time; nothing was changed - try again")
 
 
 def set_defaults(
@@ -109,13 +112,11 @@ class PlanReply:
 
     def __call__(self, reply: Reply) -> PlanResult:
         """Makes the result of the reply."""
-        code = code_of(reply)
-        if code is Code.INVALID_ARGUMENT:
+        if reply[0] == Code.INVALID_ARGUMENT:
             raise InvalidArgumentError(
                 f"invalid_argument: nothing is set for plan {self.plan!r}; first: set_defaults(plan={self.plan!r}, ...)"
             )
-        if code is not Code.OK:
-            raise error_for(code, message_of(code))
+        check_done(reply)
         return PlanResult(user_id=self.scale.account.user_id, plan=self.plan)
 
 

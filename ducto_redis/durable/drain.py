@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, insert, select, tuple_, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ducto_redis.core import draining
@@ -33,7 +33,7 @@ class DrainResult:
 
     Attributes:
         rows: Entries that are in SQL since.
-        repeated: Entries that were there already, equal.
+        repeated: Entries that were there already, equal, or set aside already.
         dead: Entries that could not be read; they lie in ``ducto_dead``, with the reason.
         trimmed: Entries that were dropped from the ledger, behind the commit.
         overtaken: Shards that another drainer carried on meanwhile.
@@ -87,8 +87,9 @@ def _read(namespace: str, shard: int, part: LedgerPart) -> _Part:
     for stream_id, is_entry, data in part.entries:
         try:
             made.rows.append(_row(namespace, shard, stream_id, data if is_entry else b""))
-        except SchemaNewer:
-            raise  # a newer release writes here: what it says must not be set aside
+        except SchemaNewer as cause:
+            # A newer release writes here: what it says must not be set aside.
+            raise SchemaNewer(f"{cause} - entry {stream_id} of shard {shard}") from cause
         except (ValueError, IndexError) as cause:
             place = {"namespace": namespace, "shard": shard, "stream_id": stream_id}
             reason = f"{type(cause).__name__}: {cause}" if is_entry else "it does not have the one field of an entry"
@@ -114,9 +115,11 @@ class LedgerDrain:
     at_point: Callable[[str], None] = staticmethod(lambda _point: None)
 
     def __init__(self, store: RedisStore, url: str, *, trim: bool = True) -> None:
-        self._store, self._trim = store, trim
+        self._run, self._space = store._driver.run_flow, store._space  # noqa: SLF001 - one package
+        self._trim = trim
         self._engine: Engine = open_database(url)
         self._registered = False
+        self._trimmed: dict[int, str] = {}
 
     def close(self) -> None:
         """Closes the database; the store stays open."""
@@ -124,7 +127,7 @@ class LedgerDrain:
 
     def unregister(self) -> None:
         """Says that nobody drains the namespace any more: the sweep bounds its ledger again."""
-        self._store._driver.run_flow(draining.register(self._store._space, wanted=False))  # noqa: SLF001 - one package
+        self._run(draining.register(self._space, wanted=False))
         self._registered = False
 
     def drain(self) -> DrainResult:
@@ -135,12 +138,11 @@ class LedgerDrain:
             SchemaNewer: A newer release wrote an entry.
             StoreUnavailable: The database failed; the part that it failed on was not written.
         """
-        run, space = self._store._driver.run_flow, self._store._space  # noqa: SLF001 - one package
         if not self._registered:
-            run(draining.register(space, wanted=True))
+            self._run(draining.register(self._space, wanted=True))
             self._registered = True
         result = DrainResult()
-        for shard in range(space.known.shards):
+        for shard in range(self._space.known.shards):
             try:
                 self._drain_shard(shard, result)
             except _Overtaken:
@@ -150,27 +152,27 @@ class LedgerDrain:
         return result
 
     def _drain_shard(self, shard: int, result: DrainResult) -> None:
-        run, space = self._store._driver.run_flow, self._store._space  # noqa: SLF001 - one package
         more = True
         while more:
             with self._engine.begin() as connection:
                 last = self._position(connection, shard)
-            part: LedgerPart = run(draining.read_part(space, shard, last or BEGINNING, PART))
+            part: LedgerPart = self._run(draining.read_part(self._space, shard, last or BEGINNING, PART))
             more = part.more
             self.at_point("read")
             if part.entries:
                 last = self._commit(shard, last, part, result)
-            if self._trim and last:
-                # Also what a stopped drain committed and did not come to trim.
-                result.trimmed += run(draining.trim_behind(space, shard, last))
+            if self._trim and last and self._trimmed.get(shard) != last:
+                # The first time also what a stopped drain committed and did not come to trim.
+                result.trimmed += self._run(draining.trim_behind(self._space, shard, last))
+                self._trimmed[shard] = last
             self.at_point("trimmed")
 
     def _position(self, connection: Connection, shard: int) -> str | None:
-        where = (position.c.namespace == self._store._space.name, position.c.shard == shard)  # noqa: SLF001
+        where = (position.c.namespace == self._space.name, position.c.shard == shard)
         return connection.execute(select(position.c.last).where(*where)).scalar()
 
     def _commit(self, shard: int, last: str | None, part: LedgerPart, result: DrainResult) -> str:
-        made = _read(self._store._space.name, shard, part)  # noqa: SLF001 - one package
+        made = _read(self._space.name, shard, part)
         repeated = 0
         try:
             with self._engine.begin() as connection:
@@ -178,9 +180,9 @@ class LedgerDrain:
         except IntegrityError:
             # Some are there already: a restore, or another drainer. They are compared, the others written.
             with self._engine.begin() as connection:
-                fresh = _without_known(connection, made.rows)
-                repeated = len(made.rows) - len(fresh)
-                made.rows = fresh
+                fresh, new_dead = _without_known(connection, made.rows), _without_dead(connection, made.dead)
+                repeated = len(made.rows) + len(made.dead) - len(fresh) - len(new_dead)
+                made.rows, made.dead = fresh, new_dead
                 self._write(connection, shard, last, made)
         self.at_point("committed")
         result.rows += len(made.rows)
@@ -190,7 +192,7 @@ class LedgerDrain:
 
     def _write(self, connection: Connection, shard: int, last: str | None, made: _Part) -> None:
         """Rows, what is no entry, and the position, in a transaction that the caller commits."""
-        name = self._store._space.name  # noqa: SLF001 - one package
+        name = self._space.name
         count = len(made.rows) + len(made.dead)
         if last is None:
             moved = 1 if self._position(connection, shard) is None else 0
@@ -227,6 +229,13 @@ def _without_known(connection: Connection, rows: list[Row]) -> list[Row]:
             " on from an older state - nothing was written, decide which of the two counts"
         )
     return [row for row in rows if _key(row) not in known]
+
+
+def _without_dead(connection: Connection, rows: list[Row]) -> list[Row]:
+    """What is no entry and was not set aside yet."""
+    names = ("namespace", "shard", "stream_id")
+    found = select(dead.c.stream_id).where(*(dead.c[name] == bindparam(name) for name in names))
+    return [row for row in rows if connection.execute(found, {name: row[name] for name in names}).first() is None]
 
 
 def _key(row: Row) -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ local limits = nil           -- path -> packed rate and concurrency limits, wher
 local payer_level = 0         -- of who pays for the account, 1 the root; 0: it pays itself (set_payer, lib/found_hold)
 -- Where defaults were added (lib/merge_defaults): path -> what is the account's own of caps, and how many bytes of limits.
 local own_caps, own_limit_bytes = nil, nil
+local known_defaults = ''     -- what defaults the namespace has (lib/read_defaults): that is all they cost where it has none
 -- Further paths of the root that the operation counts for, joined by '+' (lib/load_within); what entries call the account, and
 -- the note that names them; whether one of them is no account.
 local within, entry_account, within_note, is_stranger = '', ACCOUNT, '', false
@@ -61,8 +62,8 @@ else
     end
     root = nil
   else
-    -- '' as long as the namespace has none: that is all they cost then.
-    local defaults, known_defaults = nil, redis.call('HGET', CONFIG, 'd')
+    local defaults
+    known_defaults = redis.call('HGET', CONFIG, 'd')
     if known_defaults ~= '' then
       local first_level = 1
       --- @inline lib/read_defaults

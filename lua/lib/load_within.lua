@@ -1,5 +1,5 @@
 -- load_within (inline): adds the levels of memberships to those of the account: their caps, limits and open holds decide and
--- count like those of its own path. Reads within, levels. Sets levels, nodes, caps, limits, timed, due_periods, within_note,
+-- count like those of its own path. Reads within, levels, known_defaults. Sets levels, nodes, caps, limits, timed, due_periods, within_note,
 -- is_stranger, and code where the config is not what it must be.
 --- @include lib/struct
 --- @include lib/keys
@@ -8,7 +8,6 @@ do
   local listed, first_level, fields, defaults = levels, #levels + 1, {}, nil
   --- @inline lib/within_levels
   within_note = string.char(WITHIN_NOTE) .. struct.pack('<I2c0', #within, within)
-  local known_defaults = redis.call('HGET', CONFIG, 'd')
   if known_defaults ~= '' then
     --- @inline lib/read_defaults
   end

@@ -193,8 +193,21 @@ def test_setup_brings_every_shard_to_the_same(api, tiers):
     assert [engine.hgetall(key) for key in keys] == [after] * 4
 
 
+def test_a_change_that_did_not_come_to_all_shards_is_finished_by_trying_again(api, tiers):
+    """The same call once more finds nothing to change on the first shard, and brings the others to it."""
+    keys = [f"{api.namespace}:{{{shard}}}:config" for shard in range(4)]
+    before = [api.engine.hgetall(key) for key in keys]
+    tiers.set_defaults([DefaultCap(limit=6_000)], plan="pro")
+    after = api.engine.hgetall(keys[0])
+    for key, config in zip(keys[2:], before[2:], strict=True):
+        api.engine.delete(key)
+        api.engine.hset(key, mapping=config)
+    assert tiers.set_defaults([DefaultCap(limit=6_000)], plan="pro").version == 3
+    assert [api.engine.hgetall(key) for key in keys] == [after] * 4
+
+
 def test_changes_at_the_same_time_lose_none(server, namespace):
-    """Four processes' stores change at once; every change is there, on every shard."""
+    """Four stores change at once, five times each - fewer than one tries; every change is there, on every shard."""
     stores = [RedisStore.from_url(server.url, namespace=namespace, shards=4) for _ in range(4)]
     stores[0].setup()
     barrier = threading.Barrier(4)

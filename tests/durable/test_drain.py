@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from ducto_redis import ConfigError, RedisStore, SchemaNewer, SpendCap, StoreUnavailable
+from ducto_redis.core import draining
 from ducto_redis.core.entries import read_entry
 from ducto_redis.core.fold import fold
 from ducto_redis.durable import LedgerDrain
@@ -125,24 +126,54 @@ def test_stopped_anywhere_it_goes_on(server, namespace, store, path, monkeypatch
     record_property("figure", f"drain stopped at {stops} points: {len(total)} entries, 0 lost, 0 doubled")
 
 
+class Apart:
+    """The unprotected control: rows without a key and the position, each committed by itself, parts of 7."""
+
+    def __init__(self, store, path, stop_at):
+        self.store, self.met, self.stop_at = store, itertools.count(1), stop_at
+        self.sql = sqlite3.connect(path, isolation_level=None)
+        self.sql.execute("create table if not exists ledger (shard, stream_id, data)")
+        self.sql.execute("create table if not exists position (shard primary key, last)")
+
+    def at_point(self):
+        if next(self.met) == self.stop_at:
+            raise Stopped
+
+    def drain(self):
+        for shard in range(2):
+            more = True
+            while more:
+                known = self.sql.execute("select last from position where shard = ?", (shard,)).fetchone()
+                flow = draining.read_part(self.store._space, shard, known[0] if known else "0-0", 7)
+                entries, more = self.store._driver.run_flow(flow)
+                rows = [(shard, stream_id, data) for stream_id, _, data in entries]
+                self.sql.executemany("insert into ledger values (?, ?, ?)", rows)
+                self.at_point()
+                if rows:
+                    self.sql.execute("replace into position values (?, ?)", rows[-1][:2])
+                self.at_point()
+
+
 def test_control_a_position_apart_doubles(server, namespace, store, tmp_path, record_property):
-    """Rows and position in two transactions, no key: stopped between them the same rows come again."""
-    work(store, 3)
-    entries = ledger_of(server, namespace)
-    connection = sqlite3.connect(tmp_path / "control.db", isolation_level=None)
-    connection.execute("create table ledger (shard, stream_id, data)")
-    connection.execute("create table position (last)")
-    for stops in (True, False):
-        known = connection.execute("select count(*) from position").fetchone()[0]
-        if not known:
-            connection.executemany("insert into ledger values (?, ?, ?)", entries)
-            if stops:
-                continue  # killed before the position was written
-            connection.execute("insert into position values (?)", (entries[-1][1],))
-    rows = connection.execute("select count(*), count(distinct shard || stream_id || hex(data)) from ledger").fetchone()
-    connection.close()
-    assert rows[0] == 2 * rows[1] > 0
-    record_property("figure", f"unprotected control, position apart: {rows[0] - rows[1]} of {rows[1]} rows doubled")
+    """Stopped at the k-th point, for every k: what lies between rows and position comes again."""
+    work(store, 20)
+    stops = 0
+    for stop_at in itertools.count(1):
+        control = Apart(store, tmp_path / "control.db", stop_at)
+        try:
+            control.drain()
+        except Stopped:
+            stops += 1
+            work(store, 5)
+        else:
+            break
+        finally:
+            control.sql.close()
+    rows = rows_of(tmp_path / "control.db", table="ledger")
+    assert set(rows) == set(ledger_of(server, namespace))
+    assert len(rows) > len(set(rows))
+    told = f"{len(rows) - len(set(rows))} of {len(set(rows))} rows doubled"
+    record_property("figure", f"unprotected control, position apart, {stops} stops: {told}")
 
 
 KILLED = """
@@ -200,18 +231,35 @@ def test_two_drainers_at_once(server, namespace, store, path, monkeypatch, recor
 
 
 def test_a_lost_position_compares_what_is_there(server, namespace, store, path):
-    """A database whose positions are gone reads the ledger again: equal rows are repetitions."""
+    """A database whose positions are gone reads the ledger again: equal rows are repetitions, poison too."""
     work(store, 3)
+    server.client.xadd(store._space.keys.account("alice").keys[4], {"e": b"\1poison"})
     drain = LedgerDrain(store, url_of(path), trim=False)
-    rows = drain.drain().rows
+    first = drain.drain()
+    assert first.dead == 1
     connection = sqlite3.connect(path)
     connection.execute("delete from ducto_position")
     connection.commit()
     connection.close()
     store.add_credits("alice", 1)
     again = drain.drain()
-    assert (again.repeated, again.rows) == (rows, 1)
-    assert sorted(rows_of(path)) == sorted(ledger_of(server, namespace))
+    assert (again.repeated, again.rows, again.dead) == (first.rows + 1, 1, 0)
+    assert sorted(rows_of(path)) == sorted(each for each in ledger_of(server, namespace) if each[2] != b"\1poison")
+    drain.close()
+
+
+def test_a_pass_without_entries_writes_nothing(server, namespace, store, path):
+    """Neither to Redis nor to SQL."""
+    work(store, 2)
+    drain = LedgerDrain(store, url_of(path))
+    drain.drain()
+    before = server.client.info("commandstats")
+    drain.drain()
+    after = server.client.info("commandstats")
+    assert [before.get(f"cmdstat_{name}") for name in ("xtrim", "hset")] == [
+        after.get(f"cmdstat_{name}") for name in ("xtrim", "hset")
+    ]
+    assert ledger_of(server, namespace) == []
     drain.close()
 
 
@@ -261,7 +309,7 @@ def test_a_newer_entry_stops_the_drain(server, store, path):
     ledger = store._space.keys.account("alice").keys[4]
     server.client.xadd(ledger, {"e": b"\x02" + server.client.xrange(ledger)[-1][1][b"e"][1:]})
     drain = LedgerDrain(store, url_of(path))
-    with pytest.raises(SchemaNewer):
+    with pytest.raises(SchemaNewer, match=r"layout 2.* entry \d+-\d of shard"):
         drain.drain()
     assert [root for (root,) in rows_of(path, "root") if root == "alice"] == []
     drain.close()
