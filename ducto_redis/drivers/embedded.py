@@ -2,18 +2,21 @@
 
 Nothing is durable and nothing is shared with other processes. ``memory://`` is a private engine, ``memory://name``
 is shared by everything in the process that names it.
+
+fakeredis compiles a script's whole text at each call. So a script is kept in the engine as a compiled function, and a
+call sends one line that runs it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from redis.exceptions import NoScriptError, RedisError
 
-from ducto_redis.core.scripts import PORTABLE_STRUCT, ScriptSet
+from ducto_redis.core.scripts import PORTABLE_STRUCT, Script, ScriptSet
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, Step
 from ducto_redis.drivers.failures import raise_ours
 from ducto_redis.drivers.flowing import drive
@@ -28,6 +31,13 @@ T = TypeVar("T")
 
 #: What the embedded engine stands for when a flow asks for the server's version.
 _VERSION: Final = "7.0.0"
+
+# ``package.loaded`` is the one table that outlives a script and is no new global, which fakeredis would refuse.
+_KEEP: Final = "package.loaded['ducto:{sha}'] = function()\n{text}\nend"
+_RUN: Final = (
+    "local run = package.loaded['ducto:{sha}'] if not run then return redis.error_reply('NOSCRIPT not kept') end "
+    "return run()"
+)
 
 _shared: dict[str, fakeredis.FakeRedis] = {}
 _shared_lock = threading.Lock()
@@ -56,6 +66,23 @@ def connect(url: str) -> fakeredis.FakeRedis:
         if name not in _shared:
             _shared[name] = _new_engine()
         return _shared[name]
+
+
+def run_kept(client: Any, script: Script, arguments: Sequence[Any]) -> Any:
+    """Runs a script that the engine keeps compiled; the first run keeps it.
+
+    Args:
+        client: A fakeredis client.
+        script: The script.
+        arguments: What follows the SHA in an EVALSHA: the number of keys, the keys, the arguments.
+    """
+    sha = script.sha.decode()
+    command = ("EVAL", _RUN.format(sha=sha), *arguments)
+    try:
+        return client.execute_command(*command)
+    except NoScriptError:
+        client.execute_command("EVAL", _KEEP.format(sha=sha, text=script.text.decode()), 0)
+        return client.execute_command(*command)
 
 
 class EmbeddedDriver:
@@ -102,14 +129,10 @@ class EmbeddedDriver:
 
     def _evaluate(self, call: Call[Any]) -> Any:
         script = self._scripts[call.script]
-        command = command_of(call, script, self._stamp)
+        _verb, _sha, *arguments = command_of(call, script, self._stamp)
         try:
             with self._lock:
-                try:
-                    return self._client.execute_command(*command)
-                except NoScriptError:
-                    self._client.script_load(script.text.decode())
-                    return self._client.execute_command(*command)
+                return run_kept(self._client, script, arguments)
         except RedisError as error:
             raise_ours(error, call, sent=True)
 
