@@ -30,7 +30,7 @@ imports: setup
 	$(BIN)/lint-imports
 
 unit: setup
-	$(BIN)/pytest -n $(WORKERS) -q
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q
 
 # QUICK=1: under two minutes; ARGS="--accounts 1000000 --periods 10000000": the full counts.
 bench: setup  ## the goals of speed and memory, measured; QUICK=1 for less

@@ -104,10 +104,10 @@ def _seconds(clock: FakeClock) -> Callable[[], float]:
 def _driver(url: str, clock: FakeClock) -> embedded.EmbeddedDriver | sync.SyncDriver:
     if engine_of(url) == "memory":
         return embedded.EmbeddedDriver(embedded.connect(url), INJECTED_CLOCK, clock)
-    return sync.SyncDriver(sync.connect(url), ScriptSet(INJECTED_CLOCK), clock)
+    return sync.SyncDriver(sync.connect(url), ScriptSet(INJECTED_CLOCK), clock, own=True)
 
 
 def _async_driver(url: str, clock: FakeClock) -> embedded.AsyncEmbeddedDriver | asyncio.AsyncDriver:
     if engine_of(url) == "memory":
         return embedded.AsyncEmbeddedDriver(embedded.EmbeddedDriver(embedded.connect(url), INJECTED_CLOCK, clock))
-    return asyncio.AsyncDriver(asyncio.connect(url), ScriptSet(INJECTED_CLOCK), clock)
+    return asyncio.AsyncDriver(asyncio.connect(url), ScriptSet(INJECTED_CLOCK), clock, own=True)

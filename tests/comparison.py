@@ -51,6 +51,7 @@ class Comparison(RuleBasedStateMachine):
         self.reach_ms = 22 * HOUR_MS  # how far the clock may be set back
         self.earliest_ms = 0
         self.focus: set[str] = set()  # accounts to look at after this step
+        self.unseen: tuple[set[str], set[str]] = (set(), set())  # and those whose turn has not come yet
         self.asked: int | None = None
         self.excused: set[tuple[str, ...]] = set()  # deny caps that something else than an admission passed
         self.excuse = False
@@ -197,17 +198,26 @@ class Comparison(RuleBasedStateMachine):
     # State
 
     def look(self, several: set[str]) -> None:
-        """Asks for what is there: each account's caps, and balance, holds and check of the lowest ones."""
+        """Asks for what is there: lists and questions by turns, each of every account that was met since its turn."""
+        for seen in self.unseen:
+            seen.update(several)
+        turn = self.steps % 2
+        (self._look_at_lists, self._look_at_credits)[turn](self.unseen[turn])
+        self.unseen[turn].clear()
+
+    def _look_at_lists(self, several: set[str]) -> None:
         everywhere = self.model.known if self.model.defaults.sets else set()
         for account in sorted(several & (set(self.model.caps) | everywhere)):
             self.send("listed", account=account)
         for account in sorted(several & (set(self.model.limits) | everywhere)):
             self.send("listed_limits", account=account)
+
+    def _look_at_credits(self, several: set[str]) -> None:
         for account in sorted(several - {account.rpartition("/")[0] for account in several}):
             self.send("available", account=account)
-            asked = self.asked if self.steps % 2 else None
+            asked = self.asked if self.steps % 4 == 1 else None
             self.send("check", account=account, amount=asked, model="m" if self.steps % 3 else "")
-            if self.steps % 4 == 0:
+            if self.steps % 8 == 1:
                 self.send("list_holds", account=account)
 
     def check_ledger(self, several: set[str]) -> None:

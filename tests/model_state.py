@@ -21,14 +21,15 @@ ONE_DAY = timedelta(days=1)
 WEEK = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
-def levels_of(account: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def levels_of(account: str) -> tuple[str, ...]:
     """The account and its ancestors, the root first; then those of the memberships that follow it behind "+"."""
     found: list[str] = []
     for each in account.split("+"):
         parts = each.split("/")
         every = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
         found += [level for level in every if level not in found]
-    return found
+    return tuple(found)
 
 
 def where_of(account: str, within: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ def everything(api):
     if not api.real:
         return None
     client = api.request_client
-    return {key: client.dump(key) for key in sorted(client.scan_iter(f"{api.namespace}:*"))}
+    return {key: client.dump(key) for key in sorted(client.keys(f"{api.namespace}:*"))}
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def limited(store):
 def dump(api):
     """Every key of the namespace, byte for byte."""
     client = redis.Redis.from_url(api.url) if api.real else connect(api.url)
-    return {key: client.dump(key) for key in client.scan_iter(f"{api.namespace}:*")}
+    return {key: client.dump(key) for key in client.keys(f"{api.namespace}:*")}
 
 
 def test_everything_is_told_and_nothing_taken(api):

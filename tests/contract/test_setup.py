@@ -87,7 +87,7 @@ def test_a_wiped_server_is_not_an_empty_account(server, namespace):
         store.setup()
         store.add_credits("u", 100)
         hold = store.reserve("u", 5)
-        keys = list(server.client.scan_iter(f"{namespace}:*"))
+        keys = server.client.keys(f"{namespace}:*")
         server.client.delete(*keys)
         calls = [
             lambda: store.add_credits("u", 1), lambda: store.get_balance("u"), lambda: store.reserve("u", 1),
@@ -97,7 +97,7 @@ def test_a_wiped_server_is_not_an_empty_account(server, namespace):
         for call in calls:
             with pytest.raises(NeedsRestore):
                 call()
-        assert not list(server.client.scan_iter(f"{namespace}:*"))
+        assert not server.client.keys(f"{namespace}:*")
 
 
 def test_a_partly_wiped_namespace_needs_restore(server, namespace):
@@ -119,7 +119,7 @@ def test_clients_adopt_a_new_generation_once_it_is_ready(server, namespace):
     with RedisStore.from_url(server.url, namespace=namespace, shards=2) as old:
         old.setup()
         old.add_credits("u", 100)
-        server.client.delete(*server.client.scan_iter(f"{namespace}:*"))
+        server.client.delete(*server.client.keys(f"{namespace}:*"))
         with RedisStore.from_url(server.url, namespace=namespace, shards=2) as fresh:
             fresh.setup()
             fresh.add_credits("u", 7)
