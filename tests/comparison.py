@@ -258,6 +258,7 @@ class Comparison(RuleBasedStateMachine):
                     self.send("set_cap", account=account, period=period, action="notify", limit=MAX)
             self.send("listed", account=account)
         self.check_ledger(set(ACCOUNTS))
+        assert not self.ledger.differing_fields()
         self.check_crossings()
         self.tally["crossed"] += len(self.model.crossed)
         self.tally["entries"] += self.ledger.entries

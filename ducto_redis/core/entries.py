@@ -33,10 +33,11 @@ class Kind(IntEnum):
     LIMIT_REMOVE = 17
     PLAN_SET = 18
     DEFAULTS_SET = 19
+    RESTORE = 20
 
 
 #: Kinds that are about the namespace; their sequence is 0.
-OF_NO_ROOT: Final = frozenset({Kind.OPEN, Kind.DEFAULTS_SET})
+OF_NO_ROOT: Final = frozenset({Kind.OPEN, Kind.DEFAULTS_SET, Kind.RESTORE})
 
 
 class Entry(NamedTuple):

@@ -106,6 +106,9 @@ def open_namespace(space: Space, *, create: bool, generation: bytes) -> Flow[Set
     created = False
     if first.generation:
         _check_wanted(space, first)
+    if first.state == "restoring":
+        msg = f"needs_restore: namespace {space.name!r} is being restored; try again when `ducto-redis restore` is done"
+        raise NeedsRestore(msg)
     if not first.generation or first.state == "creating":
         if not create:
             msg = f"namespace_unknown: the server knows no namespace {space.name!r}; call setup() first"

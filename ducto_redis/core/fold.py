@@ -113,19 +113,19 @@ def _charge(state: RootState, entry: Entry, model: str, payer: str) -> None:
 
 def _charge_at_once(state: RootState, entry: Entry) -> str:
     label = entry.detail[1 : 1 + entry.detail[0]]
-    payer = _payer_in(label, entry.path)
-    _charge(state, entry, _names_in(label)[1], payer)
+    payer = payer_in(label, entry.path)
+    _charge(state, entry, names_in(label)[1], payer)
     return payer
 
 
-def _names_in(label: bytes) -> tuple[str, str]:
+def names_in(label: bytes) -> tuple[str, str]:
     """Operation type and model of a label, which it begins with; labels of another form have no model."""
     at = 1 + label[0] if label else 0
     model = label[at + 1 : at + 1 + label[at]].decode() if at < len(label) else ""
     return label[1:at].decode(), model
 
 
-def _payer_in(label: bytes, path: str) -> str:
+def payer_in(label: bytes, path: str) -> str:
     """The path of who pays, told by the last byte of a label when it is not the account (``lua/lib/label_payer``)."""
     at = 1 + label[0] if label else 0
     tail = len(label) - at - label[at] - 2 if at < len(label) else 0
@@ -143,9 +143,9 @@ def _hold(state: RootState, entry: Entry) -> str:
     counts = bool(entry.detail[6] & _ADMITTED)
     at = 7 + (7 if entry.detail[6] & _HAS_FLOOR else 0)
     label = entry.detail[at + 1 : at + 1 + entry.detail[at]]
-    operation_type, model = _names_in(label)
+    operation_type, model = names_in(label)
     admitted, expires_ms = entry.amount if counts else 0, int_at(entry.detail, 0, 6)
-    payer = _payer_in(label, entry.path)
+    payer = payer_in(label, entry.path)
     hold = OpenHold(entry.path, entry.amount, admitted, expires_ms, counts, model, operation_type, payer, entry.within)
     state.holds[entry.field] = hold
     _move(state, entry, hold, 1)
