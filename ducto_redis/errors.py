@@ -107,6 +107,10 @@ class LedgerFork(StoreError):
     """Redis and SQL hold different entries under the same number; nothing was written."""
 
 
+class LedgerBroken(StoreError, ValueError):
+    """The entries of a root do not follow one another: a gap, a repetition, or a balance that does not add up."""
+
+
 class StoreUnavailable(StoreError):
     """The server could not be reached; nothing was executed."""
 

@@ -5,7 +5,8 @@
          2 root record packed (lib/root); '' more parts follow
          3 records     number of the arguments that are operation records: field, record ...
          4 index       number of those that are open holds: expiry, field ...
-         5-            records, index, then the other fields of the state: field, value ...
+         5 fields      number of those that are other fields of the state: field, value ...
+         6-            records, index, fields
   Reply  {code, written}; 0 where the root is complete already, by this restore
   Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE (the shard is not being restored, or the root is there and not by this restore)
   Rule   the root record comes last: a root that has one is complete, so a restore that was cut off goes on. Parts are at
@@ -16,7 +17,7 @@
 --- @include lib/codes
 --- @include lib/root
 
-local ROOT_RECORD, FIRST = ARGV[2], 5
+local ROOT_RECORD, FIRST = ARGV[2], 6
 local present = redis.call('HGET', STATE, 'r')
 if present and #present == ROOT_BYTES and string.sub(present, 2, 9) == GENERATION then
   return { OK, 0 }
@@ -35,8 +36,8 @@ end
 if state_at > index_at then
   redis.call('ZADD', HOLDS, unpack(ARGV, index_at, state_at - 1))
 end
-if #ARGV >= state_at then
-  redis.call('HSET', STATE, unpack(ARGV, state_at, #ARGV))
+if ARGV[5] ~= '0' then
+  redis.call('HSET', STATE, unpack(ARGV, state_at, state_at + tonumber(ARGV[5]) - 1))
 end
 if ROOT_RECORD ~= '' then
   redis.call('HSET', STATE, 'r', ROOT_RECORD)

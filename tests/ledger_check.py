@@ -11,7 +11,7 @@ from model_state import levels_of
 
 from ducto_redis.core.entries import read_entry
 from ducto_redis.core.fold import RootState, fold
-from ducto_redis.core.fold_records import Records
+from ducto_redis.core.fold_records import EXPIRED, OPEN, WAS_EXTENDED, Records, read_terms
 from ducto_redis.core.root_fields import join_fields, pack_state, read_state, split_fields
 from ducto_redis.core.verify import state_pairs
 from ducto_redis.drivers.embedded import connect
@@ -26,7 +26,19 @@ def is_told(field: str, stored: bytes, made: bytes) -> bool:
         return stored[:30] == made[:30] and stored[37:].startswith(made[37:])
     if field[0] == "e":  # the time to live of an extension that did not move the expiry
         return stored[:8] == made[:8] and stored[14:] == made[14:]
+    if stored[:1] == made[:1] and made[0] in (OPEN, EXPIRED) and stored[1] & made[1] & WAS_EXTENDED:
+        # What an extension took of rates stands in the label only where there are any, which its entry does not tell.
+        stored, made = _without_rates(stored), _without_rates(made)
     return stored.startswith(made)
+
+
+def _without_rates(record: bytes) -> bytes:
+    terms = read_terms(record)
+    at = 1 + terms.label[0]
+    at += 2 + terms.label[at]
+    tail = terms.label[at:]
+    payer = tail[-1:] if len(tail) in (1, 8, 12, 19) else b""
+    return record[:36] + terms.floor + terms.label[:at] + payer + terms.notes
 
 
 def client_of(url: str) -> Any:

@@ -96,10 +96,12 @@ class Machine(*RULES, Comparison):
             self.store.close()
 
 
-def run(url: str, examples: int, tally: Counter[str] | None = None, **options: Any) -> Counter[str]:
+def run(
+    url: str, examples: int, tally: Counter[str] | None = None, base: type[Machine] = Machine, **options: Any
+) -> Counter[str]:
     """Runs the machine and answers what it met, counted in ``tally`` as it goes."""
     tally = Counter() if tally is None else tally
-    machine = type("MachineOnEngine", (Machine,), {"url": url, "client": client_of(url), "tally": tally})
+    machine = type("MachineOnEngine", (base,), {"url": url, "client": client_of(url), "tally": tally})
     chosen = settings(
         max_examples=examples, stateful_step_count=STEPS, deadline=None, report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck), **options,

@@ -25,15 +25,12 @@ from ducto_redis.core.fold_limits import changed
 from ducto_redis.core.fold_nodes import NOTHING_APART, Apart, period_ids, roll
 from ducto_redis.core.limit_items import LimitItem
 from ducto_redis.core.packed import SHADOW, Node, PackedCap, TimedCap, int_at, read_caps
+from ducto_redis.errors import LedgerBroken
 
 _PURCHASE, _ADMITTED, _HAS_MODEL, _HAS_ASKED, _HAS_PAYER, _HAS_FLOOR = 1, 1, 8, 16, 64, 128
 #: Bytes behind a label's mode when a payer is the last of them: alone, behind tokens, behind what limits counted, both.
 _PAYER_TAILS: Final = (1, 8, 12, 19)
 T = TypeVar("T")
-
-
-class LedgerBroken(ValueError):
-    """The entries of a root do not follow one another: a gap, a repetition, or a balance that does not add up."""
 
 
 class OpenHold(NamedTuple):

@@ -1,4 +1,4 @@
-"""The records of operations, made of ledger entries as the scripts made them: a retry is answered alike after a restore.
+"""The records of operations, made of ledger entries as scripts made them: a retry is answered alike after a restore.
 
 What entries do not tell is left out: notes on caps and limits, what a refused ``deduct_credits`` asked for, the time to
 live of an extension that did not move the expiry (``docs/durability.md``).
@@ -6,7 +6,7 @@ live of an extension that did not move the expiry (``docs/durability.md``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from ducto_redis.core.entries import Entry, Kind
@@ -14,7 +14,8 @@ from ducto_redis.core.fold import OpenHold, RootState, names_in, payer_in
 from ducto_redis.core.packed import WITHIN_NOTE, int_at, packed
 
 OPEN, SETTLED, RELEASED, EXPIRED, DONE, TOMBSTONE = range(1, 7)
-_ADMITTED, _WAS_REFUSED, _WAS_EXTENDED, _HAS_ASKED, _HAS_FLOOR = 1, 8, 8, 16, 128
+WAS_EXTENDED: Final = 8
+_ADMITTED, _WAS_REFUSED, _HAS_ASKED, _HAS_FLOOR = 1, 8, 16, 128
 #: Bits of a SETTLE entry that its record does not have: the model follows, the payer follows.
 _OF_ENTRY: Final = 8 | 64
 _HEAD_BYTES: Final = 29
@@ -32,24 +33,29 @@ class Terms(NamedTuple):
     balance: int
     held: int
     first: int
-    floor: bytes
-    label: bytes
-    notes: bytes
+    floor: bytes = b""
+    label: bytes = b""
+    notes: bytes = b""
 
 
 def read_terms(record: bytes) -> Terms:
     """Takes the record of an open or expired hold apart."""
     flags, at = record[1], _HEAD_BYTES
     amount = first = int_at(record, 2)
-    if flags & _WAS_EXTENDED:
+    if flags & WAS_EXTENDED:
         first, at = int_at(record, at), at + 7
     floor = record[at : at + 7] if flags & _HAS_FLOOR else b""
     at += len(floor)
     end = at + 1 + record[at]
     expires_ms, balance, held = int_at(record, 9, 6), int_at(record, 15), int_at(record, 22)
     return Terms(
-        flags & ~_WAS_EXTENDED, amount, expires_ms, balance, held, first, floor, record[at + 1 : end], record[end:]
+        flags & ~WAS_EXTENDED, amount, expires_ms, balance, held, first, floor, record[at + 1 : end], record[end:]
     )
+
+
+def expiry_of(record: bytes) -> int:
+    """When an open hold expires, in ms; 0 of any other record."""
+    return int_at(record, 9, 6) if record[0] == OPEN else 0
 
 
 def open_hold(field: str, record: bytes) -> OpenHold:
@@ -72,8 +78,9 @@ def _within_note(entry: Entry) -> bytes:
     return bytes([WITHIN_NOTE]) + len(text).to_bytes(2, "little") + text if text else b""
 
 
-def _head(state: int, flags: int, amount: int, expires_ms: int, balance: int, held: int) -> bytes:
-    return bytes([state, flags]) + packed(amount) + packed(expires_ms, 6) + packed(balance) + packed(held)
+def _head(state: int, flags: int, terms: Terms) -> bytes:
+    numbers = packed(terms.expires_ms, 6) + packed(terms.balance) + packed(terms.held)
+    return bytes([state, flags]) + packed(terms.amount) + numbers
 
 
 def _named(transaction: str) -> bytes:
@@ -91,8 +98,8 @@ class Records:
         self.known = dict(known)
         self.made: dict[str, bytes] = {}
 
-    def add(self, entry: Entry, stream_id: str, state: RootState) -> None:
-        """Makes the records of an entry.
+    def add(self, entry: Entry, stream_id: str, state: RootState) -> Iterable[str]:
+        """Makes the records of an entry; answers their fields.
 
         Args:
             entry: The entry.
@@ -100,8 +107,9 @@ class Records:
             state: What the entries up to and with it add up to.
         """
         step = _STEPS.get(entry.kind)
-        if step is not None:
-            self.made.update(step(self, entry, stream_id, state))
+        made = {} if step is None else step(self, entry, stream_id, state)
+        self.made.update(made)
+        return made
 
     def _find(self, field: str) -> bytes:
         return self.made.get(field) or self.known[field]
@@ -114,8 +122,8 @@ class Records:
         flags, at = entry.detail[6], 14 if entry.detail[6] & _HAS_FLOOR else 7
         label = entry.detail[at : at + 1 + entry.detail[at]]
         held = state.nodes[state.holds[entry.field].payer].held
-        head = _head(OPEN, flags, entry.amount, int_at(entry.detail, 0, 6), entry.balance_after, held)
-        return {entry.field: head + entry.detail[7:at] + label + _within_note(entry)}
+        terms = Terms(flags, entry.amount, int_at(entry.detail, 0, 6), entry.balance_after, held, entry.amount)
+        return {entry.field: _head(OPEN, flags, terms) + entry.detail[7:at] + label + _within_note(entry)}
 
     def _extend(self, entry: Entry, _stream_id: str, state: RootState) -> dict[str, bytes]:
         terms = read_terms(self._find(entry.field))
@@ -123,7 +131,8 @@ class Records:
         reference, tokens = entry.detail[8 : 8 + size].decode(), entry.detail[8 + size :]
         label = _with_tokens(terms.label, int_at(tokens, 0)) if tokens else terms.label
         hold = state.holds[entry.field]
-        head = _head(OPEN, terms.flags | _WAS_EXTENDED, hold.amount, expires_ms, terms.balance, terms.held)
+        grown = terms._replace(amount=hold.amount, expires_ms=expires_ms)
+        head = _head(OPEN, terms.flags | WAS_EXTENDED, grown)
         record = head + packed(terms.first) + terms.floor + bytes([len(label)]) + label + terms.notes
         ttl_ms = expires_ms - entry.at_ms if expires_ms != terms.expires_ms else 0
         numbers = packed(entry.amount) + packed(ttl_ms, 6) + packed(hold.amount) + packed(entry.balance_after)
@@ -132,7 +141,7 @@ class Records:
 
     def _settle(self, entry: Entry, stream_id: str, _state: RootState) -> dict[str, bytes]:
         terms, flags = read_terms(self._find(entry.field)), entry.detail[0] & ~_OF_ENTRY
-        head = _head(SETTLED, flags, terms.first, terms.expires_ms, terms.balance, terms.held)
+        head = _head(SETTLED, flags, terms._replace(amount=terms.first))
         asked = entry.detail[1:8] if flags & _HAS_ASKED else b""
         numbers = packed(entry.amount) + packed(entry.balance_after) + asked
         return {entry.field: head + numbers + _named(stream_id) + _within_note(entry)}
@@ -140,7 +149,7 @@ class Records:
     def _release(self, entry: Entry, _stream_id: str, _state: RootState) -> dict[str, bytes]:
         terms, refusal = read_terms(self._find(entry.field)), entry.detail[0]
         flags = terms.flags | (_WAS_REFUSED if refusal else 0)
-        head = _head(RELEASED, flags, terms.first, terms.expires_ms, terms.balance, terms.held)
+        head = _head(RELEASED, flags, terms._replace(amount=terms.first))
         told = bytes([refusal]) + packed(0) + packed(entry.balance_after) + _within_note(entry) if refusal else b""
         return {entry.field: head + told}
 

@@ -75,6 +75,22 @@ def begin(space: Space, config: Config, replaced: bytes) -> Flow[None]:
         yield Call("restore_shard", (key, ledger), args, _read_begun)
 
 
+def drop_call(space: Space, state_key: bytes) -> Call[bool]:
+    """Gives up the root whose state hash a key is, when it is of another life."""
+    keys = space.keys.root_of(state_key).keys[:6]
+    return Call("drop_root", keys, (space.known.generation,), _read_begun)
+
+
+def drop_roots(space: Space) -> Flow[int]:
+    """Gives up the roots of another life that the shards still hold; answers how many there were."""
+    cursor, dropped = -1, 0
+    while cursor:
+        cursor, names = yield Scan(max(cursor, 0), space.keys.state_pattern(), _PAGE)
+        done: list[bool] = yield Batch(tuple(drop_call(space, name) for name in names))
+        dropped += sum(done)
+    return dropped
+
+
 def root_calls(space: Space, image: RootImage, now_ms: int) -> Iterator[Call[bool]]:
     """The calls that write a root, in parts of 1,000 arguments; the last one makes it complete."""
     keys = space.keys.account(unquote(image.name)).keys[:6]
@@ -87,7 +103,7 @@ def root_calls(space: Space, image: RootImage, now_ms: int) -> Iterator[Call[boo
 
     def call(root: bytes, *parts: Iterable[bytes | str | int]) -> Call[bool]:
         given, listed, others = (tuple(part) for part in parts)
-        args = (space.known.generation, root, len(given), len(listed), *given, *listed, *others)
+        args = (space.known.generation, root, len(given), len(listed), len(others), *given, *listed, *others)
         return Call("restore_root", keys, args, _read_begun)
 
     if whole:

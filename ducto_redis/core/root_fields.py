@@ -5,7 +5,7 @@ What is not in the ledger begins unused: what rates have used, what shadows have
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from struct import Struct
 from typing import Final
 
@@ -14,7 +14,9 @@ from ducto_redis.core.fold_limits import counted, defined
 from ducto_redis.core.fold_nodes import NOTHING_APART, Apart, Spends, read_apart
 from ducto_redis.core.limit_items import CONCURRENCY, LimitItem, pack_item
 from ducto_redis.core.packed import (
+    CAP_BYTES,
     MARKER,
+    NODE_BYTES,
     Node,
     PackedCap,
     TimedCap,
@@ -72,7 +74,7 @@ def _pack_timed(cap: TimedCap) -> bytes:
 
 
 def begun(limits: Iterable[LimitItem], sequence: int, labels: Iterable[Label]) -> bytes:
-    """Limits as they begin after a restore: rates unused from ``sequence`` on, concurrency as many holds as are open."""
+    """Limits after a restore: rates unused from ``sequence`` on, concurrency with the holds that are open."""
     open_holds = list(labels)
     return b"".join(
         pack_item(
@@ -103,25 +105,39 @@ def read_state(fields: Mapping[str, bytes], sequence: int) -> RootState:
     """What ``pack_state`` packed; open holds are not among the fields."""
     state = RootState(sequence=sequence)
     for name, data in fields.items():
-        letter, path = name[0], name[1:]
-        if letter == "n":
-            state.nodes[path] = read_node(data)
-        elif letter == "b" and (apart := read_apart(data)) != NOTHING_APART:
-            state.apart[path] = apart
-        elif letter == "c" and (caps := list(read_caps(data))):
-            state.caps[path] = caps
-        elif letter == "z":
-            state.timed[path] = list(read_timed(data))
-        elif letter == "l":
-            state.limits[path] = defined(data)
-        elif letter == "g":
-            state.purchased[path] = int_at(data, 0)
-        elif letter == "p":
-            if data[0]:
-                state.payers[path] = data[0]
-            if data[1:]:
-                state.plans[path] = data[1:].decode()
+        read = _READERS.get(name[0])
+        if read is not None:
+            read(state, name[1:], data)
     return state
+
+
+def _read_apart(state: RootState, path: str, data: bytes) -> None:
+    if (apart := read_apart(data)) != NOTHING_APART:
+        state.apart[path] = apart
+
+
+def _read_caps(state: RootState, path: str, data: bytes) -> None:
+    if caps := list(read_caps(data)):
+        state.caps[path] = caps
+
+
+def _read_payer(state: RootState, path: str, data: bytes) -> None:
+    if data[0]:
+        state.payers[path] = data[0]
+    if data[1:]:
+        state.plans[path] = data[1:].decode()
+
+
+#: First letter of a field -> what reads it; a lambda each where the form has a reader of its own.
+_READERS: Final[Mapping[str, Callable[[RootState, str, bytes], None]]] = {
+    "n": lambda state, path, data: state.nodes.__setitem__(path, read_node(data)),
+    "b": _read_apart,
+    "c": _read_caps,
+    "z": lambda state, path, data: state.timed.__setitem__(path, list(read_timed(data))),
+    "l": lambda state, path, data: state.limits.__setitem__(path, defined(data)),
+    "g": lambda state, path, data: state.purchased.__setitem__(path, int_at(data, 0)),
+    "p": _read_payer,
+}
 
 
 def join_fields(fields: Mapping[str, bytes]) -> bytes:
@@ -148,3 +164,22 @@ def split_fields(data: bytes) -> dict[str, bytes]:
         fields[data[at + 6 : value_at].decode()] = data[value_at:end]
         at = end
     return fields
+
+
+def check_fields(data: bytes) -> None:
+    """Makes sure that a value can be taken apart into fields of a root's state, each of a form that scripts can read.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    for name, value in split_fields(data).items():
+        least, each = _SIZES.get(name[:1], (None, 1))
+        if least is None or len(value) < least or (len(value) - least) % each:
+            raise ValueError(f"field {name!r} of {len(value)} bytes is none of a root")
+
+
+#: First letter of a field -> its least length, and what it grows by.
+_SIZES: Final[Mapping[str, tuple[int | None, int]]] = {
+    "n": (NODE_BYTES, NODE_BYTES + 1), "c": (0, CAP_BYTES), "b": (1, 9), "z": (0, 1), "l": (0, 1), "g": (7, 8),
+    "p": (1, 1),
+}  # fmt: skip

@@ -12,13 +12,14 @@ from urllib.parse import unquote
 
 from ducto_redis.core.entries import OF_NO_ROOT, Entry, Kind, read_entry
 from ducto_redis.core.flows import ready
-from ducto_redis.core.fold import LedgerBroken, RootState, fold
+from ducto_redis.core.fold import RootState, fold
 from ducto_redis.core.fold_limits import counted, defined
 from ducto_redis.core.fold_nodes import NOTHING_APART, read_apart
 from ducto_redis.core.limit_items import CONCURRENCY, read_limits
 from ducto_redis.core.packed import TimedCap, int_at, read_caps, read_node, read_timed
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Ask, Flow, Scan
+from ducto_redis.errors import LedgerBroken
 from ducto_redis.work_models import Difference, VerifyResult
 
 _PAGE: Final = 1000

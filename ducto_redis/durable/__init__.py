@@ -1,6 +1,8 @@
-"""The ledger in SQL: every entry exactly once, in the order of its root (extra ``durable``; ``docs/durability.md``)."""
+"""The ledger in SQL, snapshots and restore: what survives Redis (extra ``durable``; ``docs/durability.md``)."""
 
 from ducto_redis.durable.database import open_database
 from ducto_redis.durable.drain import DrainResult, LedgerDrain
+from ducto_redis.durable.restore import Restore, RestoreResult
+from ducto_redis.durable.snapshots import SnapshotResult, Snapshots
 
-__all__ = ["DrainResult", "LedgerDrain", "open_database"]
+__all__ = ["DrainResult", "LedgerDrain", "Restore", "RestoreResult", "SnapshotResult", "Snapshots", "open_database"]

@@ -18,7 +18,9 @@ from ducto_redis.core import draining
 from ducto_redis.core.draining import BEGINNING, LedgerPart
 from ducto_redis.core.entries import OF_NO_ROOT, Kind, read_entry
 from ducto_redis.durable.database import open_database
-from ducto_redis.durable.schema import dead, ledger, position
+from ducto_redis.durable.namespaces import claim
+from ducto_redis.durable.schema import dead, dirty, ledger, position
+from ducto_redis.durable.upserts import upsert
 from ducto_redis.errors import LedgerFork, SchemaNewer, StoreUnavailable
 from ducto_redis.store import RedisStore
 
@@ -142,6 +144,10 @@ class LedgerDrain:
         if not self._registered:
             self._run(draining.register(self._space, wanted=True))
             self._registered = True
+        try:
+            claim(self._engine, self._space)
+        except SQLAlchemyError as cause:
+            raise StoreUnavailable(f"the database failed: {cause}") from cause
         result = DrainResult()
         for shard in range(self._space.known.shards):
             try:
@@ -208,6 +214,8 @@ class LedgerDrain:
             raise _Overtaken
         if made.rows:
             connection.execute(insert(ledger), made.rows)
+            touched = sorted({row["root"] for row in made.rows if not row["root"].startswith("#")})
+            upsert(connection, dirty, [{"namespace": name, "root": root} for root in touched], ())
         if made.dead:
             connection.execute(insert(dead), made.dead)
         self.at_point("written")

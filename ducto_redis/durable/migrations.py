@@ -34,8 +34,27 @@ def _to_2(connection: Connection) -> None:
     )
 
 
+def _to_3(connection: Connection) -> None:
+    """Records beside the snapshots, and which roots have rows behind theirs: at first all that have any."""
+    of_bytes = _BYTES.get(connection.dialect.name, "BLOB")
+    for statement in (
+        (
+            "CREATE TABLE ducto_record (namespace VARCHAR(32) NOT NULL, root VARCHAR(800) NOT NULL,"
+            " field VARCHAR(1600) NOT NULL, at_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL,"
+            f" data {of_bytes} NOT NULL, PRIMARY KEY (namespace, root, field))"
+        ),
+        "CREATE INDEX ducto_record_by_time ON ducto_record (namespace, at_ms)",
+        (
+            "CREATE TABLE ducto_dirty (namespace VARCHAR(32) NOT NULL, root VARCHAR(800) NOT NULL,"
+            " PRIMARY KEY (namespace, root))"
+        ),
+        "INSERT INTO ducto_dirty SELECT DISTINCT namespace, root FROM ducto_ledger WHERE root NOT LIKE '#%'",
+    ):
+        connection.execute(text(statement))
+
+
 #: What leads to each version from the one before. A step is written out as it was: it must never follow ``schema``.
-MIGRATIONS: Final[Mapping[int, Callable[[Connection], None]]] = {2: _to_2}
+MIGRATIONS: Final[Mapping[int, Callable[[Connection], None]]] = {2: _to_2, 3: _to_3}
 
 
 def create_or_migrate(engine: Engine) -> None:

@@ -6,9 +6,11 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 #: The most bytes of a root's name: 256, percent-encoded. Databases that check it must not meet more.
 ROOT_BYTES: Final = 800
+#: The most bytes of the field of an operation's record: letter, id and path, encoded.
+FIELD_BYTES: Final = 1_600
 _NAME: Final = 32
 _GENERATION: Final = 16
 _STREAM_ID: Final = 42
@@ -82,4 +84,25 @@ roots = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("holds", Integer, nullable=False),
+)
+
+#: Records of operations that a root's snapshot goes with: those of open holds, and of what ended in the last days.
+records = Table(
+    "ducto_record",
+    metadata,
+    Column("namespace", String(_NAME), primary_key=True),
+    Column("root", String(ROOT_BYTES), primary_key=True),
+    Column("field", String(FIELD_BYTES), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+Index("ducto_record_by_time", records.c.namespace, records.c.at_ms)
+
+#: Roots with rows behind their snapshot.
+dirty = Table(
+    "ducto_dirty",
+    metadata,
+    Column("namespace", String(_NAME), primary_key=True),
+    Column("root", String(ROOT_BYTES), primary_key=True),
 )

@@ -35,6 +35,7 @@ from ducto_redis.core import (
     paying,
     planning,
     resolving,
+    restoring,
     rolling,
     shards,
     sweeping,
@@ -55,8 +56,10 @@ WRITES = {"XADD", "HSET", "ZADD", "ZREM", "UNLINK", "XTRIM"}
 #: Of the config, which is small, and seldom: fields of plans that are gone, a drainer that ends.
 OF_CONFIG = {"set_defaults": {"HKEYS", "HDEL"}, "trim_ledger": {"HDEL"}}
 #: Scripts on a shard, not on a root; and those on many roots, whose names for keys are lib/item_keys'.
-ON_SHARDS = {"setup", "set_defaults", "trim_ledger"}
+ON_SHARDS = {"setup", "set_defaults", "trim_ledger", "restore_shard"}
 ON_MANY = {"charge_many", "reserve_many"}
+#: Scripts that put the root of a restore in its place, or give one up: no clock, no entry.
+RESTORING = {"restore_root", "drop_root"}
 #: The script of the stand-alone limiter: one key of its own, no root, no ledger.
 ALONE = {"hit"}
 
@@ -102,6 +105,9 @@ def calls():
         operations.get_balance(space, "u"),
         next(rolling.roll(operations.get_balance(space, "u"))),
         shards.shard_call(space, 0, "read"),
+        next(restoring.begin(space, space.known, b"")),
+        *restoring.root_calls(space, restoring.RootImage("u", 1, {"n": b""}, {}, {}), 0),
+        restoring.drop_call(space, b"n:{0}:s:u"),
     ]
 
 
@@ -161,7 +167,7 @@ def test_a_script_needs_nothing_but_redis_and_lua(name, variant):
     names = names_in(re.sub(r"\A#!.*\n", "", text))
     assert names.read <= BUILT_IN
     assert names.set == frozenset()
-    assert ("ARGV[#ARGV]" in text) == (variant != "production" and name not in ON_SHARDS)
+    assert ("ARGV[#ARGV]" in text) == (variant != "production" and name not in ON_SHARDS | RESTORING)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -188,9 +194,13 @@ def test_commands_are_few_and_writes_are_in_one_place(name):
         assert seen == {"GET", "SET", "UNLINK"}
         return
     assert seen <= READS | WRITES | OF_CONFIG.get(name, set())
-    assert not seen & WRITES or name in {"lib/apply", *ON_SHARDS} or (name, seen) == ("lib/tell_crossed", {"XADD"})
+    assert (
+        not seen & WRITES
+        or name in {"lib/apply", *ON_SHARDS, *RESTORING}
+        or (name, seen) == ("lib/tell_crossed", {"XADD"})
+    )
     assert "XTRIM" not in seen or name == "trim_ledger"
-    assert "TIME" not in seen or name in {"lib/clock", "setup", "set_defaults"}
+    assert "TIME" not in seen or name in {"lib/clock", "setup", "set_defaults", "restore_shard"}
 
 
 @pytest.mark.parametrize("name", ["lib/apply", "setup", "set_defaults"])
@@ -247,8 +257,8 @@ def test_the_arguments_of_a_script_are_told(name):
         assert max(int(number) for number in re.findall(r"\barg_at \+ (\d+)\]", SOURCES[name])) == per_item
         assert len(CALLS[name].keys) == 7
         return
-    assert last == min(len(CALLS[name].args), 6 if name == "resolve" else 99)
-    if name != "resolve":  # it takes its fields in a loop
+    assert last == min(len(CALLS[name].args), {"resolve": 6, "restore_root": 5}.get(name, 99))
+    if name not in {"resolve", *RESTORING}:  # it takes its fields in a loop
         assert max([*taken, min(last, 4) if name not in ON_SHARDS | ALONE else 0]) == last
     if name in ALONE:
         assert len(CALLS[name].keys) == len(set(re.findall(r"KEYS\[(\d)\]", SOURCES[name]))) == 1

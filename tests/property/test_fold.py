@@ -8,12 +8,13 @@ import pytest
 
 from ducto_redis import ConcurrencyLimit, DefaultCap, MemoryStore, RateLimit, SpendCap
 from ducto_redis.core.entries import Kind, read_entry
-from ducto_redis.core.fold import LedgerBroken, fold
+from ducto_redis.core.fold import fold
 from ducto_redis.core.fold_limits import defined
 from ducto_redis.core.fold_nodes import NOTHING_APART, read_apart
 from ducto_redis.core.packed import int_at, read_caps, read_node, read_timed
 from ducto_redis.core.scripts import INJECTED_CLOCK
 from ducto_redis.drivers.embedded import EmbeddedDriver, connect
+from ducto_redis.errors import LedgerBroken
 from ducto_redis.testing import FakeClock, redis_store
 
 ACCOUNTS = ["alice", "acme", "acme/search", "acme/search/bob", "acme/chat/carol", "{hostile}:%"]
