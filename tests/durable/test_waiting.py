@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -336,6 +337,42 @@ def test_a_failover_keeps_what_was_confirmed(namespace, record_property):
         "figure", f"failover: {lost[0]} of 100 confirmed lost, {short} of 20 told; memory: {lost[1]} of 100"
     )
     assert lost == [0, 100]
+
+
+@pytest.mark.parametrize("level", ["replicated", "memory"])
+def test_a_cut_while_many_call(pair, namespace, level, record_property):
+    """Eight threads call on while the link is cut: all that was confirmed is on the replica; the control loses some."""
+    confirmed, cut, many = Counter(), threading.Event(), threading.Event()
+
+    def caller(number):
+        for _ in range(300):
+            try:
+                store.add_credits(f"u{number}", 1)
+            except DurabilityNotMet:
+                return
+            confirmed[number] += 1
+            if confirmed[number] == 100:
+                many.set()
+            if level == "memory" and confirmed[number] == 200:
+                cut.wait()
+
+    settings = {"namespace": namespace, "durability": level, "durability_timeout_ms": 1_000}
+    with RedisStore.from_url(pair.primary.url, shards=1, **settings) as store:
+        store.setup()
+        threads = [threading.Thread(target=caller, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        many.wait()
+        pair.cut()
+        cut.set()
+        for thread in threads:
+            thread.join()
+    with RedisStore.from_url(pair.replica.url, namespace=namespace) as promoted:
+        lost = sum(max(0, confirmed[number] - promoted.get_balance(f"u{number}").balance) for number in range(8))
+    pair.link()
+    record_property("figure", f"the link is cut under 8 callers, {level}: {lost} of {confirmed.total()} answers lost")
+    assert confirmed.total() >= 100
+    assert (lost == 0) == (level == "replicated")
 
 
 def test_aof_outlives_the_process(namespace, record_property):
