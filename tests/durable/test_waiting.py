@@ -272,14 +272,37 @@ def test_a_call_that_is_sent_again_waits_again(pair, open_store, namespace, faul
 
 
 def test_a_flushed_script_still_waits(pair, ready):
-    """NOSCRIPT in place of an answer: the script is loaded, run, and waited for."""
+    """NOSCRIPT in place of an answer: the script is loaded, run, and waited for once more; in a batch too."""
     calm, hasty = ready
     pair.primary.client.script_flush()
+    before = waits(pair.primary)
     assert calm.deduct("u", 1).error_code is None
+    assert waits(pair.primary) - before == 2
     pair.primary.client.script_flush()
     with pair.replica.stopped(), pytest.raises(DurabilityNotMet):
         hasty.deduct("u", 1)
     assert calm.get_balance("u").balance == 998
+
+
+def test_a_batch_that_meets_a_flush_waits_for_its_last_script(pair, open_store, namespace):
+    """The script is flushed between the first call of a batch and the others: loaded, run, and waited for again."""
+    with Proxy(pair.primary.socket) as proxy:
+        calm, seen = open_store(proxy.url, namespace=namespace, **PATIENT), []
+        calm.setup()
+        for item in items(""):
+            calm.add_credits(item.user_id, 10)
+        before = waits(pair.primary)
+
+        def flush(words):
+            seen.append(words)
+            if len(seen) == 3:  # NOSCRIPT, the first call, then the others
+                pair.primary.client.script_flush()
+            return Fault.NONE
+
+        proxy.plan = flush
+        results = calm.charge_many(items("a"))
+        assert [(result.error_code, result.idempotent) for result in results] == [(None, False)] * 8
+        assert waits(pair.primary) - before == 2
 
 
 def test_wait_on_another_connection_proves_nothing(pair, ready, record_property):
