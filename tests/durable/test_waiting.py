@@ -372,6 +372,7 @@ def test_a_cut_while_many_call(pair, namespace, level, record_property):
             try:
                 store.add_credits(f"u{number}", 1)
             except DurabilityNotMet:
+                many.set()
                 return
             confirmed[number] += 1
             if confirmed[number] == 100:
@@ -379,9 +380,12 @@ def test_a_cut_while_many_call(pair, namespace, level, record_property):
             if level == "memory" and confirmed[number] == 200:
                 cut.wait()
 
+    with RedisStore.from_url(
+        pair.primary.url, namespace=namespace, durability="replicated", shards=1, **PATIENT
+    ) as store:
+        store.setup()  # so that the control finds its namespace on the replica
     settings = {"namespace": namespace, "durability": level, "durability_timeout_ms": 1_000}
-    with RedisStore.from_url(pair.primary.url, shards=1, **settings) as store:
-        store.setup()
+    with RedisStore.from_url(pair.primary.url, **settings) as store:
         threads = [threading.Thread(target=caller, args=(number,)) for number in range(8)]
         for thread in threads:
             thread.start()
