@@ -6,12 +6,12 @@ server. Managers raise the typed errors below ``CreditError`` for business outco
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ducto_redis.codes import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ducto_redis.models import Result
 
@@ -146,6 +146,52 @@ class OutcomeUnknown(StoreError):
         if self.resolver is None:
             raise ConfigError("this operation cannot be resolved: it changes nothing, or is one of many")
         return self.resolver()
+
+
+class DurabilityNotMet(StoreError):
+    """Executed, and not yet as safe as the store's ``durability`` says: it may be lost with the server.
+
+    It must never be sent as a new operation. The same call under the same id - ``idempotency_key=error.op_id``, or the
+    same hold - answers the first outcome and waits again.
+
+    Attributes:
+        op_ids: The ids that were executed; of ``charge_many`` and ``reserve_many`` those of all items, in their order.
+        wanted: How many had to confirm: replicas, or for ``fsync`` the one disk.
+        reached: How many did in time.
+        results: What would have been answered; of one operation ``result`` is the same.
+        user_id: The account of the (first) operation, or None.
+        operation: The name of its script, or of an operation without an account.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        op_ids: tuple[str, ...] = (),
+        wanted: int = 1,
+        reached: int = 0,
+        results: tuple[Any, ...] = (),
+        user_id: str | None = None,
+        operation: str | None = None,
+    ) -> None:
+        super().__init__(message, result=results[0] if len(results) == 1 else None)
+        self.op_ids = op_ids
+        self.wanted = wanted
+        self.reached = reached
+        self.results = results
+        self.user_id = user_id
+        self.operation = operation
+
+    def of_items(self, op_ids: Sequence[str], results: Sequence[Any]) -> Self:
+        """The same, told of all items of an operation on many accounts."""
+        self.op_ids, self.results = tuple(op_ids), tuple(results)
+        self.result = self.results[0] if len(self.results) == 1 else None
+        return self
+
+    @property
+    def op_id(self) -> str | None:
+        """The id of the (first) operation; None for one that has none."""
+        return self.op_ids[0] if self.op_ids else None
 
 
 class IdempotencyConflict(StoreError):

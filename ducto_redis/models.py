@@ -20,6 +20,7 @@ BillingMode = Literal["strict", "overdraft", "postpaid"]
 OverCap = Literal["clamp", "record"]
 LateSettlement = Literal["reject", "bill"]
 KeyReuse = Literal["flag", "raise"]
+Durability = Literal["memory", "aof", "fsync", "replicated"]
 ReleaseReason = Literal["released", "already_released", "already_settled", "not_found"]
 
 

@@ -50,10 +50,10 @@ WORDS = {
 }  # fmt: skip
 AWAITED = (
     r"self\._run\(", r"self\._run_many\(", r"self\._driver\.run_flow\(", r"self\._driver\.close\(",
-    r"self\._told\(", r"self\._done\(", r"self\.store\.(?!start_sweeper)\w+\(", r"self\.close\(", r"self\._done_many\(",
-    r"self\._sweeper\.stop\(", r"self\.hit\(", r"self\._sleep\(",
+    r"self\._told(?:_all)?\(", r"self\._done\(", r"self\.store\.(?!start_sweeper)\w+\(", r"self\.close\(",
+    r"self\._done_many\(", r"self\._sweeper\.stop\(", r"self\.hit\(", r"self\._sleep\(",
 )  # fmt: skip
-PLAIN = ("__init__", "from_url", "start_sweeper")
+PLAIN = ("__init__", "from_url", "start_sweeper", "keep_to")
 
 
 def converted(text: str) -> str:

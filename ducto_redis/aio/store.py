@@ -53,9 +53,14 @@ class AsyncRedisStore(AsyncWorkOperations):
         retry: How long a call is sent again, under its operation id, when the server is away or a reply is lost; None
             takes 10 seconds.
         on_key_reuse: A key sent again with other parameters is a "flag" on the result, or "raise" IdempotencyConflict.
+        durability: What a result is worth when the server fails (``docs/durability.md``): "memory" and "aof" wait for
+            nothing, "fsync" for the server's disk, "replicated" for replicas; what falls short is DurabilityNotMet.
+        replicas: How many replicas must have it, for "replicated".
+        durability_timeout_ms: How long a call waits for them or the disk; shorter than the client's socket_timeout.
 
     Raises:
         InvalidArgumentError: A setting is not allowed.
+        ConfigError: The engine cannot give that durability.
     """
 
     @classmethod
@@ -101,6 +106,8 @@ class AsyncRedisStore(AsyncWorkOperations):
             PrecisionMismatch: It counts with another precision or shard count than this store asks for.
             SchemaNewer: It was written by a newer release.
             ServerTooOld: The server is older than Redis 7.0.
+            ConfigError: The server is not configured for the store's ``durability``, or does not tell.
+            DurabilityNotMet: The namespace is there, and not yet as safe as that; ``setup`` again waits again.
         """
         return await self._driver.run_flow(
             flows.open_namespace(self._space, create=create, generation=new_generation())

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, 
 
 from ducto_redis.aio.sweeper import Sweeper
 from ducto_redis.core import flows
+from ducto_redis.core.durability import DEFAULT_TIMEOUT_MS, Level, level_of
 from ducto_redis.core.keys import DEFAULT_NAMESPACE
 from ducto_redis.core.outcomes import check_key, resolver_of
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Answer, Call, Flow
 from ducto_redis.drivers import asyncio
 from ducto_redis.drivers.retrying import RetryPolicy
-from ducto_redis.errors import OutcomeUnknown
+from ducto_redis.errors import DurabilityNotMet, OutcomeUnknown
 from ducto_redis.events import CreditEventEmitter
 from ducto_redis.ids import new_id
-from ducto_redis.models import KeyReuse, LateSettlement, OverCap, Result
+from ducto_redis.models import Durability, KeyReuse, LateSettlement, OverCap, Result
 from ducto_redis.work_models import ChargeItem
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class AsyncDriver(Protocol):
 
     policy: RetryPolicy
 
-    async def run_flow(self, flow: Flow[T]) -> T: ...  # noqa: D102 - see the drivers
+    def keep_to(self, level: Level) -> None: ...  # noqa: D102 - see the drivers
+    async def run_flow(self, flow: Flow[T]) -> T: ...  # noqa: D102
     async def close(self) -> None: ...  # noqa: D102
 
 
@@ -51,11 +53,17 @@ class AsyncStoreBase:
         late_settlement: LateSettlement = "reject",
         on_key_reuse: KeyReuse = "flag",
         retry: RetryPolicy | None = None,
+        durability: Durability = "memory",
+        replicas: int = 1,
+        durability_timeout_ms: int = DEFAULT_TIMEOUT_MS,
     ) -> None:
         self._driver: AsyncDriver = asyncio.driver_of(client)
         if retry is not None:
             self._driver.policy = retry
         self._space = Space(namespace, precision, shards)
+        self._space.level = level_of(durability, replicas, durability_timeout_ms)
+        if self._space.level is not None:
+            self._driver.keep_to(self._space.level)
         self._over_cap: OverCap = over_cap
         self._late_settlement: LateSettlement = late_settlement
         self._on_key_reuse: KeyReuse = on_key_reuse
@@ -75,6 +83,9 @@ class AsyncStoreBase:
             await self.emitter.aemit_all(result.events)
         return result if self._on_key_reuse == "flag" else check_key(result, self._on_key_reuse)
 
+    async def _told_all(self, results: Sequence[R]) -> list[R]:
+        return [await self._told(result) for result in results]
+
     async def _run(
         self, build: Callable[Concatenate[Space, P], Call[R] | Answer[R]], *args: P.args, **options: P.kwargs
     ) -> R:
@@ -83,9 +94,16 @@ class AsyncStoreBase:
         except OutcomeUnknown as error:
             error.resolver = resolver_of(self, error)
             raise
+        except DurabilityNotMet as error:
+            await self._told_all(error.results)  # it happened, and a repetition tells no events
+            raise
         return await self._told(result)
 
     async def _run_many(self, script: str, items: Sequence[ChargeItem]) -> list[Any]:
         op_ids = [item.idempotency_key or new_id() for item in items]
-        results = await self._driver.run_flow(flows.operate_many(self._space, script, items, op_ids))
-        return [await self._told(result) for result in results]
+        try:
+            results = await self._driver.run_flow(flows.operate_many(self._space, script, items, op_ids))
+        except DurabilityNotMet as error:
+            await self._told_all(error.results)
+            raise
+        return await self._told_all(results)

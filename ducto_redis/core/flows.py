@@ -9,6 +9,7 @@ from ducto_redis.codes import Code
 from ducto_redis.core.batches import BUILD, plan
 from ducto_redis.core.codec import message_of
 from ducto_redis.core.defaults import spread
+from ducto_redis.core.durability import checked, persisted
 from ducto_redis.core.keys import DEFAULT_SHARDS
 from ducto_redis.core.rolling import roll
 from ducto_redis.core.shards import NO_GENERATION, ShardConfig, shard_call
@@ -16,6 +17,7 @@ from ducto_redis.core.space import Config, Space
 from ducto_redis.core.steps import Answer, Batch, Call, Flow, ServerVersion
 from ducto_redis.errors import (
     ConfigError,
+    DurabilityNotMet,
     NamespaceUnknown,
     NeedsRestore,
     PeriodsDue,
@@ -34,13 +36,14 @@ MIN_SERVER: Final = (7, 0)
 MAX_ROLLS: Final = 4
 
 
-def _check_server() -> Flow[None]:
+def _check_server() -> Flow[str]:
     version: str = yield ServerVersion()
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     # A user without the right to ask (INFO) gets "": the scripts' first line still needs 7.0 to compile.
     if numbers and numbers < MIN_SERVER:
         msg = f"the server is Redis {version}; ducto_redis needs 7.0 or newer (script flags)"
         raise ServerTooOld(msg)
+    return version
 
 
 def _check_wanted(space: Space, first: ShardConfig) -> None:
@@ -96,12 +99,15 @@ def open_namespace(space: Space, *, create: bool, generation: bytes) -> Flow[Set
 
     Raises:
         ServerTooOld: The server is older than Redis 7.0.
+        ConfigError: It is not configured for the durability that is wanted.
         NamespaceUnknown: There is none and ``create`` is false.
         PrecisionMismatch: It counts differently than wanted.
         NeedsRestore: Some of its shards are missing or of another generation.
         SchemaNewer: It was written by a newer release.
     """
-    yield from _check_server()
+    version = yield from _check_server()
+    if space.level is not None:
+        yield from checked(space.level, version, attached=create)
     first: ShardConfig = yield shard_call(space, 0, "read")
     created = False
     if first.generation:
@@ -123,13 +129,16 @@ def open_namespace(space: Space, *, create: bool, generation: bytes) -> Flow[Set
         if create:
             yield from spread(space, first, others)
     config = space.known
-    return SetupResult(
+    result = SetupResult(
         namespace=space.name,
         created=created,
         precision=config.precision,
         shards=config.shards,
         generation=config.generation.hex(),
     )
+    if create:
+        yield from persisted(space.level, "setup", result)
+    return result
 
 
 def _refuse_remains(space: Space) -> Flow[None]:
@@ -164,8 +173,11 @@ def operate_many(space: Space, script: str, items: Sequence[Any], op_ids: Sequen
     for last in (False, True):
         steps = [BUILD[script](space, item, op_id) for item, op_id in zip(items, op_ids, strict=True)]
         calls, groups = plan(space, script, steps)
+        short: DurabilityNotMet | None = None
         try:
             lists = yield Batch(calls)
+        except DurabilityNotMet as error:
+            lists, short = error.results, error
         except (NamespaceUnknown, NeedsRestore) as error:
             if last:
                 raise
@@ -175,9 +187,14 @@ def operate_many(space: Space, script: str, items: Sequence[Any], op_ids: Sequen
         for positions, each in zip(groups, lists, strict=True):
             for at, result in zip(positions, each, strict=True):
                 # An item that met the end of a zoned cap's period was not executed; it goes on by itself.
-                if result is None:
-                    result = yield from operate(space, BUILD[script], items[at], op_ids[at])  # noqa: PLW2901
                 results[at] = result
+                if result is None:
+                    try:
+                        results[at] = yield from operate(space, BUILD[script], items[at], op_ids[at])
+                    except DurabilityNotMet as error:
+                        results[at], short = error.result, error
+        if short is not None:
+            raise short.of_items(op_ids, results)
         return results
     raise AssertionError  # the second round returns or raises
 

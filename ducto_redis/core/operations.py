@@ -130,7 +130,9 @@ def build_reserve(
     terms = packed(units) + packed(floor) + packed(ttl_ms(ttl), 6) + bytes([flags, len(label)]) + label
     args = (*common(space, account), field, terms, metadata_json(metadata))
     parse = HoldReply(scale, op_id, operation_type, billing_mode)
-    return Call("reserve", account.keys, args, DryReply(parse) if dry_run else parse, user_id, op_id)
+    if dry_run:
+        return Call("reserve", account.keys, args, DryReply(parse), user_id)
+    return Call("reserve", account.keys, args, parse, user_id, op_id)
 
 
 reserve = answers(HoldResult)(build_reserve)
@@ -166,7 +168,9 @@ def deduct(
     detail = b"" if metadata is None else metadata_json(metadata)
     args = (generation, name, account.path, op_field("d", op_id, account), terms, detail)
     parse = DeductionReply(Scale(precision, account), "", False)
-    return Call("deduct", account.charging_keys, args, DryReply(parse) if dry_run else parse, user_id, op_id)
+    if dry_run:
+        return Call("deduct", account.charging_keys, args, DryReply(parse), user_id)
+    return Call("deduct", account.charging_keys, args, parse, user_id, op_id)
 
 
 def _settle_options(

@@ -12,6 +12,7 @@ from ducto_redis.codes import Code
 from ducto_redis.core.arguments import common, scale_of, text
 from ducto_redis.core.codec import check_done
 from ducto_redis.core.defaults import MAX_TEXT_BYTES, Written, sets_in, text_of, write_calls
+from ducto_redis.core.durability import persisted
 from ducto_redis.core.flows import ready
 from ducto_redis.core.keys import encode, op_field
 from ducto_redis.core.scale import Scale
@@ -78,6 +79,7 @@ def set_defaults(
         return (*(each for each in sets if (each.plan, each.level) != (plan, level)), wanted)
 
     result = yield from _change(space, change)
+    yield from persisted(space.level, "set_defaults", result)
     return result
 
 
@@ -93,6 +95,7 @@ def remove_defaults(space: Space, plan: str | None, level: int | None) -> Flow[D
 
     result = yield from _change(space, change)
     result.removed = removed
+    yield from persisted(space.level, "remove_defaults", result)
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ducto_redis.core.durability import Level
 from ducto_redis.core.keys import DEFAULT_NAMESPACE, DEFAULT_SHARDS, KeyMaker
 from ducto_redis.errors import InvalidArgumentError, NamespaceUnknown
 from ducto_redis.money import DEFAULT_PRECISION, MAX_PRECISION
@@ -25,6 +26,10 @@ class Space:
         precision: Decimal places wanted, 0 to 9; None takes what the server says (4 for a new namespace).
         shards: Hash tags wanted, 1 to 1024; None takes what the server says (64 for a new namespace).
 
+    Attributes:
+        config: What the server holds; None until it was read.
+        level: The durability that is wanted above ``memory``, or None.
+
     Raises:
         InvalidArgumentError: A setting is not allowed.
     """
@@ -40,6 +45,7 @@ class Space:
         self.wanted_precision = precision
         self.wanted_shards = shards
         self.config: Config | None = None
+        self.level: Level | None = None
         self._keys = KeyMaker(namespace, DEFAULT_SHARDS if shards is None else shards)
 
     @property

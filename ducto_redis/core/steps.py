@@ -59,11 +59,17 @@ class Ask(NamedTuple):
     commands: tuple[tuple[str | bytes | int, ...], ...]
 
 
+class Tell(NamedTuple):
+    """Several commands in one write, each for itself; answers the list of their replies, an error as what it is."""
+
+    commands: tuple[tuple[str | bytes | int, ...], ...]
+
+
 class Answer(NamedTuple, Generic[T]):
     """An operation that is answered without asking the server: refused input."""
 
     value: T
 
 
-Step: TypeAlias = Call[Any] | Batch | ServerVersion | Scan | Ask
+Step: TypeAlias = Call[Any] | Batch | ServerVersion | Scan | Ask | Tell
 Flow: TypeAlias = Generator[Step, Any, T]

@@ -7,41 +7,39 @@ to come must never be read as the answer to another call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ResponseError
 
+from ducto_redis.core.durability import Level
 from ducto_redis.core.scripts import ScriptSet
-from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, ServerVersion, Step
+from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, ServerVersion, Step, Tell
 from ducto_redis.drivers import urls
-from ducto_redis.drivers.failures import raise_ours
+from ducto_redis.drivers.aio_loan import Loan, receive, send, write_small
 from ducto_redis.drivers.flowing import adrive
 from ducto_redis.drivers.lending import AsyncLender
 from ducto_redis.drivers.replies import (
     LOADS,
     Waits,
+    answered,
     command_of,
-    executed,
+    missing,
     pack,
     read_replies,
     scan_command,
     scanned,
-    transaction,
     version_in,
+    written,
 )
 from ducto_redis.drivers.retrying import DEFAULT_POLICY, ENDING, PASSING, Attempts, own_reply
 from ducto_redis.errors import ConfigError
 
 T = TypeVar("T")
-
-#: Below what an asyncio transport buffers before it asks writers to wait, 64 KiB.
-_SMALL_BYTES: Final = 16 * 1024
 
 
 def connect(url: str) -> redis.asyncio.Redis:
@@ -55,103 +53,6 @@ def connect(url: str) -> redis.asyncio.Redis:
     except ValueError as cause:
         msg = f"the store's URL cannot be used: {cause}"
         raise ConfigError(msg) from cause
-
-
-def _cancel_requests() -> int:
-    task = asyncio.current_task()
-    return task.cancelling() if task else 0
-
-
-def _raise_if_cancelled(before: int) -> None:
-    """Raises a cancellation that was swallowed since ``before`` requests were counted.
-
-    redis-py connects and writes under ``asyncio.wait_for``, which before Python 3.12 swallows a cancellation that
-    arrives just as the inner work ends (CPython issue 86296); the task's own count still tells of it.
-    """
-    if _cancel_requests() > before:
-        raise asyncio.CancelledError
-
-
-async def send(connection: Any, packed: Any) -> None:
-    """Writes packed commands.
-
-    Raises:
-        asyncio.CancelledError: The task was cancelled meanwhile.
-    """
-    before = _cancel_requests()
-    await connection.send_packed_command(packed)
-    _raise_if_cancelled(before)
-
-
-def write_small(connection: Any, packed: list[bytes]) -> bool:
-    """Writes a command that fits into the buffers of an open connection; false when redis-py is to write it.
-
-    redis-py writes under ``asyncio.wait_for``, which makes a task of its own of each write. What fits needs no time
-    limit: when the server takes none of it, none of the reply comes either, and reading has one.
-    """
-    writer = getattr(connection, "_writer", None)
-    if writer is None or connection.health_check_interval or len(packed) > 1 or len(packed[0]) > _SMALL_BYTES:
-        return False
-    transport = writer.transport
-    if transport.is_closing() or transport.get_write_buffer_size():
-        return False
-    writer.write(packed[0])
-    return True
-
-
-async def receive(connection: Any) -> Any:
-    """Reads a reply; a client without a limit of its own is given one, so that no call waits for ever.
-
-    Raises:
-        TimeoutError: None came.
-    """
-    if connection.socket_timeout is not None:
-        return await connection.read_response(disable_decoding=True)
-    reply = await connection.read_response(disable_decoding=True, timeout=urls.SOCKET_TIMEOUT)
-    if reply is None:  # redis-py says so instead of raising; none of our commands answers nil
-        raise TimeoutError("Timeout reading from the server")
-    return reply
-
-
-class Loan:
-    """A connection in the hands of one call: a block that maps what goes wrong in it and gives the connection back."""
-
-    __slots__ = ("_call", "_connection", "_lender")
-
-    def __init__(self, lender: AsyncLender, call: Call[Any] | None) -> None:
-        self._lender, self._call = lender, call
-        self._connection: Any = None
-
-    async def __aenter__(self) -> Any:
-        """A connection that is ready to write.
-
-        Raises:
-            CreditError: There is none; nothing was sent.
-        """
-        before = _cancel_requests()
-        try:
-            connection = await self._lender.borrow()
-        except Exception as error:
-            raise_ours(error, self._call, sent=False)
-        try:
-            _raise_if_cancelled(before)
-        except asyncio.CancelledError:
-            await self._lender.take_back(connection, clean=False)
-            raise
-        self._connection = connection
-        return connection
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        """Takes the connection back; one with a reply outstanding is closed.
-
-        Raises:
-            CreditError: Ours for what redis-py raised.
-        """
-        await self._lender.take_back(self._connection, clean=error is None or isinstance(error, ResponseError))
-        if isinstance(error, Exception):
-            raise_ours(error, self._call, sent=True)
 
 
 def driver_of(client: Any) -> Any:
@@ -172,12 +73,21 @@ class AsyncDriver:
         own: bool = False,
     ) -> None:
         self.policy = DEFAULT_POLICY
+        self.level: Level | None = None
         self._waits = waits or Waits(asyncio.sleep)
         self._client = client
         self._lender = AsyncLender(client.connection_pool, keep=own)
         self._scripts = scripts or ScriptSet()
         self._stamp = stamp
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def keep_to(self, level: Level) -> None:
+        """Makes calls wait for what a level wants.
+
+        Raises:
+            ConfigError: The client would give up sooner.
+        """
+        self.level = urls.checked_patience(level, self._client)
 
     async def run_flow(self, flow: Flow[T]) -> T:
         """Runs a flow to its end.
@@ -224,16 +134,15 @@ class AsyncDriver:
                 raise attempts.final(error) from error
 
     async def _step(self, step: Step, *, resent: bool = False) -> Any:
-        if isinstance(step, Call):
+        if isinstance(step, Call) and self.level is None:
             async with self._connection(step) as connection:
                 reply = await self._evaluate(connection, step)
             return step.parse(own_reply(step.script, reply) if resent else reply)
-        if isinstance(step, Batch):
-            return await self._run_batch(step, resent=resent)
-        if isinstance(step, Ask):
+        if isinstance(step, Call | Batch):
+            return await self._run_calls(step, resent=resent)
+        if isinstance(step, Ask | Tell):
             async with self._connection(None) as connection:
-                await send(connection, connection.pack_commands(transaction(step)))
-                return executed(await self._receive_all(connection, len(step.commands) + 2))
+                return answered(step, await self._exchange_all(connection, written(step)))
         if isinstance(step, Scan):
             async with self._connection(None) as connection:
                 return scanned(await self._exchange(connection, *scan_command(step)))
@@ -244,23 +153,27 @@ class AsyncDriver:
             except ResponseError:
                 return ""
 
-    async def _run_batch(self, batch: Batch, *, resent: bool) -> list[Any]:
-        if not batch.calls:
+    async def _run_calls(self, step: Call[Any] | Batch, *, resent: bool) -> Any:
+        calls, level = step.calls if isinstance(step, Batch) else (step,), self.level
+        if not calls:
             return []
-        async with self._connection(batch.calls[0]) as connection:
-            # The first call alone usually loads the script that all of them run.
-            first = await self._evaluate(connection, batch.calls[0])
-            rest = batch.calls[1:]
-            commands = [command_of(call, self._scripts[call.script], self._stamp) for call in rest]
-            await send(connection, connection.pack_commands(commands))
-            replies = [first, *await self._receive_all(connection, len(rest))]
-            for at, reply in enumerate(replies):
-                if isinstance(reply, NoScriptError):
-                    try:
-                        replies[at] = await self._evaluate(connection, batch.calls[at])
-                    except ResponseError as error:
-                        replies[at] = error
-        return read_replies(batch.calls, replies, resent=resent)
+        waiting = [command] if level is not None and (command := level.behind(calls)) else []
+        async with self._connection(calls[0]) as connection:
+            # The first call alone usually loads the script that all of them run; what waits goes with the last write.
+            alone = 0 if waiting and len(calls) == 1 else 1
+            replies = [await self._evaluate(connection, call) for call in calls[:alone]]
+            commands = [command_of(call, self._scripts[call.script], self._stamp) for call in calls[alone:]]
+            replies += await self._exchange_all(connection, [*commands, *waiting])
+            gone = missing(replies)
+            for at in gone:
+                try:
+                    replies[at] = await self._evaluate(connection, calls[at])
+                except ResponseError as error:
+                    replies[at] = error
+            if gone:
+                replies[len(calls) :] = await self._exchange_all(connection, waiting)
+        results = read_replies(calls, replies, resent=resent, level=level)
+        return results if isinstance(step, Batch) else results[0]
 
     async def _evaluate(self, connection: Any, call: Call[Any]) -> Any:
         script = self._scripts[call.script]
@@ -273,9 +186,12 @@ class AsyncDriver:
         return await self._exchange(connection, *command)
 
     @staticmethod
-    async def _receive_all(connection: Any, count: int) -> list[Any]:
+    async def _exchange_all(connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Sends commands in one write and reads their replies, errors among them."""
+        if commands:
+            await send(connection, connection.pack_commands(commands))
         replies = []
-        for _ in range(count):
+        for _ in commands:
             try:
                 replies.append(await receive(connection))
             except ResponseError as error:  # the replies behind it are still to be read

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import NoScriptError, RedisError
 
+from ducto_redis.core.durability import Level
 from ducto_redis.core.scripts import PORTABLE_STRUCT, Script, ScriptSet
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, Step
 from ducto_redis.drivers.failures import raise_ours
@@ -106,6 +107,18 @@ class EmbeddedDriver:
         self._stamp = stamp
         self._lock = threading.Lock()
 
+    def keep_to(self, level: Level) -> None:
+        """Refuses every level: the engine has no disk and no replicas.
+
+        Raises:
+            ConfigError: Always.
+        """
+        msg = (
+            f"the embedded engine has neither disk nor replicas: durability='memory' only, not {level.name!r}; that"
+            " needs a server (RedisStore.from_url)"
+        )
+        raise ConfigError(msg)
+
     def run_flow(self, flow: Flow[T]) -> T:
         """Runs a flow to its end."""
         return drive(flow, self._step)
@@ -143,6 +156,10 @@ class AsyncEmbeddedDriver:
     def __init__(self, inner: EmbeddedDriver) -> None:
         self._inner = inner
         self.policy = inner.policy
+
+    def keep_to(self, level: Level) -> None:
+        """Refuses every level."""
+        self._inner.keep_to(level)
 
     async def run_flow(self, flow: Flow[T]) -> T:
         """Runs a flow to its end."""

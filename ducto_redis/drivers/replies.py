@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from hiredis import pack_command
 from redis.connection import HiredisRespSerializer
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
+from ducto_redis.core.durability import Level
 from ducto_redis.core.scripts import Script
-from ducto_redis.core.steps import Ask, Call, Scan
+from ducto_redis.core.steps import Ask, Call, Scan, Tell
 from ducto_redis.drivers.failures import raise_ours, translate
 from ducto_redis.drivers.retrying import own_reply
 from ducto_redis.errors import OutcomeUnknown, StoreUnavailable
@@ -53,9 +54,14 @@ def scan_command(step: Scan) -> tuple[Any, ...]:
     return ("SCAN", step.cursor, "MATCH", step.pattern, "COUNT", step.limit)
 
 
-def transaction(step: Ask) -> list[tuple[Any, ...]]:
-    """The commands of a step between MULTI and EXEC."""
-    return [("MULTI",), *step.commands, ("EXEC",)]
+def written(step: Ask | Tell) -> Sequence[tuple[Any, ...]]:
+    """The commands of a step as they are written: between MULTI and EXEC, or each for itself."""
+    return [("MULTI",), *step.commands, ("EXEC",)] if isinstance(step, Ask) else step.commands
+
+
+def answered(step: Ask | Tell, replies: Sequence[Any]) -> list[Any]:
+    """What the commands of a step answered, in flat form."""
+    return executed(replies) if isinstance(step, Ask) else [flat(reply) for reply in replies]
 
 
 def executed(replies: Sequence[Any]) -> list[Any]:
@@ -104,12 +110,27 @@ def read_version(ask: Callable[[], bytes]) -> str:
         return ""
 
 
-def read_replies(calls: Sequence[Call[Any]], replies: Sequence[Any], *, resent: bool) -> list[Any]:
+def missing(replies: Sequence[Any]) -> list[int]:
+    """Where a script was not loaded."""
+    return [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+
+
+def read_replies(
+    calls: Sequence[Call[Any]], replies: Sequence[Any], *, resent: bool, level: Level | None = None
+) -> list[Any]:
     """The results of a batch; the first error among its replies is raised once all of them were read.
 
+    Args:
+        calls: The calls.
+        replies: Their replies, and behind them what was answered to the wait, where there was one.
+        resent: Whether the calls had been sent before.
+        level: Judges what was answered to the wait.
+
     Raises:
+        DurabilityNotMet: They are executed and not yet as safe as the level wants.
         OutcomeUnknown: Some calls were not executed and others were; sent again, those answer as they did.
     """
+    waited, replies = replies[len(calls) :], replies[: len(calls)]
     failed = [(call, reply) for call, reply in zip(calls, replies, strict=True) if isinstance(reply, Exception)]
     if failed:
         call, error = failed[0]
@@ -121,4 +142,7 @@ def read_replies(calls: Sequence[Call[Any]], replies: Sequence[Any], *, resent: 
             ) from error
         raise_ours(error, call, sent=True)
     pairs = zip(calls, replies, strict=True)
-    return [call.parse(own_reply(call.script, reply) if resent else reply) for call, reply in pairs]
+    results = [call.parse(own_reply(call.script, reply) if resent else reply) for call, reply in pairs]
+    if level is not None and waited:
+        level.judge(calls, replies, waited[0], results)
+    return results

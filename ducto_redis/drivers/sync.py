@@ -7,7 +7,7 @@ and writing on the connection also tells what was sent from what was not. Thread
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,21 +15,23 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from ducto_redis.core.durability import Level
 from ducto_redis.core.scripts import ScriptSet
-from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, ServerVersion, Step
+from ducto_redis.core.steps import Ask, Batch, Call, Flow, Scan, ServerVersion, Step, Tell
 from ducto_redis.drivers import urls
 from ducto_redis.drivers.flowing import drive
 from ducto_redis.drivers.lending import Lender, Loan, receive
 from ducto_redis.drivers.replies import (
     LOADS,
     Waits,
+    answered,
     command_of,
-    executed,
+    missing,
     read_replies,
     read_version,
     scan_command,
     scanned,
-    transaction,
+    written,
 )
 from ducto_redis.drivers.retrying import DEFAULT_POLICY, ENDING, PASSING, Attempts, own_reply
 from ducto_redis.errors import ConfigError
@@ -67,6 +69,7 @@ class SyncDriver:
 
     Attributes:
         policy: How long a call is sent again when the server is away or a reply is lost.
+        level: What calls wait for (``core/durability.py``); None for nothing.
     """
 
     def __init__(
@@ -79,11 +82,20 @@ class SyncDriver:
         own: bool = False,
     ) -> None:
         self.policy = DEFAULT_POLICY
+        self.level: Level | None = None
         self._waits = waits or Waits(time.sleep)
         self._client = client
         self._lender = Lender(client.connection_pool, keep=own)
         self._scripts = scripts or ScriptSet()
         self._stamp = stamp
+
+    def keep_to(self, level: Level) -> None:
+        """Makes calls wait for what a level wants.
+
+        Raises:
+            ConfigError: The client would give up sooner.
+        """
+        self.level = urls.checked_patience(level, self._client)
 
     def run_flow(self, flow: Flow[T]) -> T:
         """Runs a flow to its end."""
@@ -117,17 +129,15 @@ class SyncDriver:
                 raise attempts.final(error) from error
 
     def _step(self, step: Step, *, resent: bool = False) -> Any:
-        if isinstance(step, Call):
+        if isinstance(step, Call) and self.level is None:
             with self._lender.lend(step) as loan:
                 reply = self._evaluate(loan, step)
             return step.parse(own_reply(step.script, reply) if resent else reply)
-        if isinstance(step, Batch):
-            return self._run_batch(step, resent=resent)
-        if isinstance(step, Ask):
+        if isinstance(step, Call | Batch):
+            return self._run_calls(step, resent=resent)
+        if isinstance(step, Ask | Tell):
             with self._lender.lend(None) as loan:
-                connection = loan.connection
-                connection.send_packed_command(connection.pack_commands(transaction(step)))
-                return executed(self._receive_all(connection, len(step.commands) + 2))
+                return answered(step, self._exchange_all(loan.connection, written(step)))
         if isinstance(step, Scan):
             with self._lender.lend(None) as loan:
                 return scanned(loan.ask(scan_command(step)))
@@ -135,24 +145,27 @@ class SyncDriver:
         with self._lender.lend(None) as loan:
             return read_version(lambda: loan.ask(("INFO", "server")))
 
-    def _run_batch(self, batch: Batch, *, resent: bool) -> list[Any]:
-        if not batch.calls:
+    def _run_calls(self, step: Call[Any] | Batch, *, resent: bool) -> Any:
+        calls, level = step.calls if isinstance(step, Batch) else (step,), self.level
+        if not calls:
             return []
-        with self._lender.lend(batch.calls[0]) as loan:
-            connection = loan.connection
-            # The first call alone usually loads the script that all of them run.
-            first = self._evaluate(loan, batch.calls[0])
-            rest = batch.calls[1:]
-            commands = [command_of(call, self._scripts[call.script], self._stamp) for call in rest]
-            connection.send_packed_command(connection.pack_commands(commands))
-            replies = [first, *self._receive_all(connection, len(rest))]
-            for at, reply in enumerate(replies):
-                if isinstance(reply, redis.exceptions.NoScriptError):
-                    try:
-                        replies[at] = self._evaluate(loan, batch.calls[at])
-                    except redis.exceptions.ResponseError as error:
-                        replies[at] = error
-        return read_replies(batch.calls, replies, resent=resent)
+        waiting = [command] if level is not None and (command := level.behind(calls)) else []
+        with self._lender.lend(calls[0]) as loan:
+            # The first call alone usually loads the script that all of them run; what waits goes with the last write.
+            alone = 0 if waiting and len(calls) == 1 else 1
+            replies = [self._evaluate(loan, call) for call in calls[:alone]]
+            commands = [command_of(call, self._scripts[call.script], self._stamp) for call in calls[alone:]]
+            replies += self._exchange_all(loan.connection, [*commands, *waiting])
+            gone = missing(replies)
+            for at in gone:
+                try:
+                    replies[at] = self._evaluate(loan, calls[at])
+                except redis.exceptions.ResponseError as error:
+                    replies[at] = error
+            if gone:
+                replies[len(calls) :] = self._exchange_all(loan.connection, waiting)
+        results = read_replies(calls, replies, resent=resent, level=level)
+        return results if isinstance(step, Batch) else results[0]
 
     def _evaluate(self, loan: Loan, call: Call[Any]) -> Any:
         script = self._scripts[call.script]
@@ -165,9 +178,12 @@ class SyncDriver:
         return loan.ask(command)
 
     @staticmethod
-    def _receive_all(connection: Any, count: int) -> list[Any]:
+    def _exchange_all(connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Sends commands in one write and reads their replies, errors among them."""
+        if commands:
+            connection.send_packed_command(connection.pack_commands(commands))
         replies = []
-        for _ in range(count):
+        for _ in commands:
             try:
                 replies.append(receive(connection))
             except redis.exceptions.ResponseError as error:  # the replies behind it are still to be read

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ducto_redis.core.durability import Level
 from ducto_redis.errors import ConfigError
 
 SCHEMES: Final = ("redis", "rediss", "unix", "memory")
@@ -30,3 +31,18 @@ def engine_of(url: str) -> str:
 def connect_options() -> dict[str, Any]:
     """Options for redis-py's ``from_url`` that both worlds share."""
     return {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": CONNECT_TIMEOUT}
+
+
+def checked_patience(level: Level, client: Any) -> Level:
+    """The level, when a client waits for replies longer than the level waits for replicas or a disk.
+
+    Raises:
+        ConfigError: It does not: what falls short would be taken for a lost reply.
+    """
+    options = getattr(client.connection_pool, "connection_kwargs", {})
+    limit_s = options.get("socket_timeout") or SOCKET_TIMEOUT
+    if level.timeout_ms >= limit_s * 1000:
+        raise ConfigError(
+            f"durability_timeout_ms={level.timeout_ms} must be shorter than the client's socket_timeout, {limit_s:g} s"
+        )
+    return level
