@@ -17,7 +17,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from ducto_redis.core import draining
 from ducto_redis.core.draining import BEGINNING, LedgerPart
 from ducto_redis.core.entries import OF_NO_ROOT, Kind, read_entry
-from ducto_redis.durable.schema import dead, ledger, open_database, position
+from ducto_redis.durable.database import open_database
+from ducto_redis.durable.schema import dead, ledger, position
 from ducto_redis.errors import LedgerFork, SchemaNewer, StoreUnavailable
 from ducto_redis.store import RedisStore
 
