@@ -1,15 +1,19 @@
-"""Real redis-server processes for tests: started on a unix socket in a folder of their own, ended by their pid."""
+"""Real redis-server and postgres processes for tests: on a unix socket in a folder of their own, ended by their pid."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+import psycopg
 import redis
+
+PASSWORD = "not-to-be-told"
 
 
 class RedisProcess:
@@ -48,5 +52,70 @@ class RedisProcess:
     def stop(self) -> None:
         self.client.close()
         self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _postgres_folder() -> Path:
+    """Where ``initdb`` and ``postgres`` lie: DUCTO_POSTGRES_BIN, the path, or where Debian puts the newest."""
+    named, found = os.environ.get("DUCTO_POSTGRES_BIN"), shutil.which("initdb")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    for each in (named and Path(named) / "initdb", found and Path(found).resolve(), *reversed(debian)):
+        if each and each.exists() and each.with_name("postgres").exists():
+            return each.parent
+    msg = (
+        "PostgreSQL is not installed; `make setup` installs it, or set DUCTO_POSTGRES_BIN to the folder of its programs"
+    )
+    raise RuntimeError(msg)
+
+
+class PostgresProcess:
+    """One PostgreSQL server whose commits are on the disk, as they are in production; ``url`` reaches it.
+
+    It does not run as root: then the user ``postgres``, whom its package creates, owns the folder and the process.
+    A missing binary fails, it does not skip.
+    """
+
+    SETTINGS = ("listen_addresses=", "shared_buffers=16MB", "max_connections=30", "wal_level=minimal",
+                "max_wal_senders=0", "autovacuum=off", "jit=off", "timezone=UTC")  # fmt: skip
+
+    def __init__(self) -> None:
+        binaries = _postgres_folder()
+        self.folder = Path(tempfile.mkdtemp(prefix="ducto-"))
+        self._as = {"user": "postgres", "group": "postgres", "extra_groups": ()} if os.getuid() == 0 else {}
+        if self._as:
+            shutil.chown(self.folder, "postgres", "postgres")
+        password, data = self.folder / "password", self.folder / "data"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)  # in a folder of its owner's alone
+        self.url = f"postgresql://ducto:{PASSWORD}@/postgres?host={self.folder}"
+        self._run(binaries / "initdb", "-D", data, "-U", "ducto", "-A", "scram-sha-256", "--pwfile", password,
+                  "--locale=C", "--encoding=UTF8", "--no-sync").check_returncode()  # fmt: skip
+        options = [word for setting in self.SETTINGS for word in ("-c", setting)]
+        self._process = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-k", self.folder, *options],
+            stdout=subprocess.DEVNULL, stderr=(self.folder / "log").open("wb"), cwd=self.folder, **self._as,
+        )  # fmt: skip
+        self._await_start()
+
+    def _run(self, *command: object) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            list(map(str, command)), stdout=subprocess.DEVNULL, cwd=self.folder, check=False, **self._as
+        )
+
+    def _await_start(self) -> None:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self.url).close()
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > until:
+                    msg = f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-500:]}"
+                    raise RuntimeError(msg) from None
+            else:
+                return
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGQUIT)  # with its children; SIGKILL would leave them
         self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
