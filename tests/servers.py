@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
@@ -63,9 +64,7 @@ def _postgres_folder() -> Path:
     for each in (named and Path(named) / "initdb", found and Path(found).resolve(), *reversed(debian)):
         if each and each.exists() and each.with_name("postgres").exists():
             return each.parent
-    msg = (
-        "PostgreSQL is not installed; `make setup` installs it, or set DUCTO_POSTGRES_BIN to the folder of its programs"
-    )
+    msg = "PostgreSQL is not installed; `make setup` installs it, or set DUCTO_POSTGRES_BIN (a folder)"
     raise RuntimeError(msg)
 
 
@@ -79,29 +78,30 @@ class PostgresProcess:
     SETTINGS = ("listen_addresses=", "shared_buffers=16MB", "max_connections=30", "wal_level=minimal",
                 "max_wal_senders=0", "autovacuum=off", "jit=off", "timezone=UTC")  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, *settings: str) -> None:
         binaries = _postgres_folder()
         self.folder = Path(tempfile.mkdtemp(prefix="ducto-"))
-        self._as = {"user": "postgres", "group": "postgres", "extra_groups": ()} if os.getuid() == 0 else {}
+        self._as: dict[str, Any] = (
+            {"user": "postgres", "group": "postgres", "extra_groups": ()} if os.getuid() == 0 else {}
+        )
         if self._as:
             shutil.chown(self.folder, "postgres", "postgres")
         password, data = self.folder / "password", self.folder / "data"
         password.write_text(PASSWORD)
         password.chmod(0o644)  # in a folder of its owner's alone
         self.url = f"postgresql://ducto:{PASSWORD}@/postgres?host={self.folder}"
-        self._run(binaries / "initdb", "-D", data, "-U", "ducto", "-A", "scram-sha-256", "--pwfile", password,
-                  "--locale=C", "--encoding=UTF8", "--no-sync").check_returncode()  # fmt: skip
-        options = [word for setting in self.SETTINGS for word in ("-c", setting)]
-        self._process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", self.folder, *options],
-            stdout=subprocess.DEVNULL, stderr=(self.folder / "log").open("wb"), cwd=self.folder, **self._as,
+        subprocess.run(
+            [binaries / "initdb", "-D", data, "-U", "ducto", "-A", "scram-sha-256", "--pwfile", password,
+             "--locale=C", "--encoding=UTF8", "--no-sync"],
+            check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **self._as,
         )  # fmt: skip
+        options = [word for setting in (*self.SETTINGS, *settings) for word in ("-c", setting)]
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [binaries / "postgres", "-D", data, "-k", self.folder, *options],
+                stdout=subprocess.DEVNULL, stderr=log, cwd=self.folder, **self._as,
+            )  # fmt: skip
         self._await_start()
-
-    def _run(self, *command: object) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            list(map(str, command)), stdout=subprocess.DEVNULL, cwd=self.folder, check=False, **self._as
-        )
 
     def _await_start(self) -> None:
         until = time.monotonic() + 60

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from servers import PostgresProcess
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.pool import NullPool
 
 _numbers = itertools.count(1)
 
@@ -23,8 +22,14 @@ class Database:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        self.engine = create_engine(parsed, poolclass=NullPool)
+        self.engine = create_engine(parsed)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def tables(self) -> list[str]:
+        return inspect(self.engine).get_table_names()
 
     def execute(self, *statements: str) -> None:
         """In one transaction."""
@@ -45,7 +50,9 @@ def of_sqlite(folder: Path, _postgres: Callable[[], PostgresProcess]) -> Databas
 def of_postgres(_folder: Path, postgres: Callable[[], PostgresProcess]) -> Database:
     """A schema of its own, which is a database as far as the library sees, and made a hundred times faster."""
     url, name = postgres().url, f"t{next(_numbers)}"
-    Database(url).execute(f"create schema {name}")
+    whole = Database(url)
+    whole.execute(f"create schema {name}")
+    whole.close()
     return Database(f"{url}&options=-csearch_path%3D{name}")
 
 

@@ -160,10 +160,9 @@ def open_database(url: str) -> Engine:
         if not of_sqlite:
             _check_postgres(engine)
         create_or_migrate(engine)
-    except SQLAlchemyError as cause:
+    except BaseException as cause:
         engine.dispose()
-        raise _refused(parsed, cause) from cause
-    except ConfigError:
-        engine.dispose()
+        if isinstance(cause, SQLAlchemyError):
+            raise _refused(parsed, cause) from cause
         raise
     return engine

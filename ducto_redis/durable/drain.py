@@ -111,9 +111,9 @@ class LedgerDrain:
         for shard in range(self._space.known.shards):
             more = True
             while more:
-                before = positions.get(shard)
+                before = positions[shard]
                 room = PART - sum(part.count for part in group)
-                read: LedgerPart = self._run(draining.read_part(self._space, shard, before or BEGINNING, room))
+                read: LedgerPart = self._run(draining.read_part(self._space, shard, before, room))
                 self.at_point("read")
                 try:
                     group.append(read_rows(self._space.name, shard, before, read))
@@ -127,10 +127,21 @@ class LedgerDrain:
                     group, positions = [], self._positions()
         self._carry(group, result, failures)
 
-    def _positions(self) -> dict[int, str]:
-        found = select(position.c.shard, position.c.last).where(position.c.namespace == self._space.name)
+    def _positions(self) -> list[str]:
+        """Where each shard's drain is; where it has not begun, it begins."""
+        name, shards = self._space.name, range(self._space.known.shards)
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        begin = dialect.insert(position).on_conflict_do_nothing()
         with self._engine.begin() as connection:
-            return {row.shard: row.last for row in connection.execute(found)}
+            found = select(position.c.shard, position.c.last).where(position.c.namespace == name)
+            known = {row.shard: row.last for row in connection.execute(found)}
+            new = [each for each in shards if each not in known]
+            if new:
+                values = [{"namespace": name, "shard": each, "last": BEGINNING, "entries": 0} for each in new]
+                connection.execute(begin, values)
+                # Who began at the same time may have gone on already.
+                known = {row.shard: row.last for row in connection.execute(found)}
+        return [known[shard] for shard in shards]
 
     def _carry(self, group: list[Part], result: DrainResult, failures: list[StoreError]) -> set[int]:
         """Commits parts and trims behind them; answers the shards that were left as they are."""
@@ -151,8 +162,8 @@ class LedgerDrain:
                     left.add(part.shard)
         if self._trim:
             # The first time also what a stopped drain committed and did not come to trim.
-            lasts = {part.shard: part.last for part in group if part.last and part.shard not in left}
-            new = {shard: last for shard, last in lasts.items() if self._trimmed.get(shard) != last}
+            lasts = {part.shard: part.last for part in group if part.shard not in left}
+            new = {shard: last for shard, last in lasts.items() if self._trimmed.get(shard, BEGINNING) != last}
             if new:
                 result.trimmed += self._run(draining.trim_behind(self._space, new))
                 self._trimmed.update(new)
@@ -181,19 +192,13 @@ class LedgerDrain:
         result.repeated += part.count - fresh.count
 
     def _move(self, connection: Connection, part: Part) -> None:
-        """Moves a position, or begins it; of two drainers the second waits here, and finds another one.
+        """Moves a position; of two drainers the second waits here, and finds another one.
 
         Raises:
             _Overtaken: It is not where it was.
         """
-        name = self._space.name
-        if part.before is None:
-            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            values = {"namespace": name, "shard": part.shard, "last": part.last, "entries": part.count}
-            moved = connection.execute(dialect.insert(position).values(values).on_conflict_do_nothing()).rowcount
-        else:
-            where = (position.c.namespace == name, position.c.shard == part.shard, position.c.last == part.before)
-            values = {"last": part.last, "entries": position.c.entries + part.count}
-            moved = connection.execute(update(position).where(*where).values(values)).rowcount
+        of_shard = (position.c.namespace == self._space.name, position.c.shard == part.shard)
+        move = update(position).where(*of_shard, position.c.last == part.before)
+        moved = connection.execute(move.values(last=part.last, entries=position.c.entries + part.count)).rowcount
         if moved != 1:
             raise _Overtaken

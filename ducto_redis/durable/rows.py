@@ -29,15 +29,15 @@ class Part:
 
     Attributes:
         shard: The shard.
-        before: Its position as it was read; None where it has none.
-        last: Its position behind the commit; None where there was nothing yet.
+        before: Its position as it was read.
+        last: Its position behind the commit.
         rows: Rows of ``ducto_ledger``.
         dead: Rows of ``ducto_dead``: what is no entry, with the reason.
     """
 
     shard: int
-    before: str | None
-    last: str | None
+    before: str
+    last: str
     rows: list[Row] = field(default_factory=list)
     dead: list[Row] = field(default_factory=list)
 
@@ -65,7 +65,7 @@ def _row(namespace: str, shard: int, stream_id: str, data: bytes) -> Row:
     )  # fmt: skip
 
 
-def read_rows(namespace: str, shard: int, before: str | None, read: LedgerPart) -> Part:
+def read_rows(namespace: str, shard: int, before: str, read: LedgerPart) -> Part:
     """Reads entries into rows; what is none is set aside.
 
     Raises:
