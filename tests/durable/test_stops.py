@@ -17,11 +17,11 @@ from ducto_redis.durable import drain as drain_module
 
 
 def test_stopped_anywhere_it_goes_on(server, namespace, store, database, monkeypatch, record_property):
-    """At the k-th point, for every k, in parts of 30: then the next drain, and nothing is lost or doubled."""
-    monkeypatch.setattr(drain_module, "PART", 30)
+    """At the k-th point, for every k, in parts of 10: then the next drain, and nothing is lost or doubled."""
+    monkeypatch.setattr(drain_module, "PART", 10)
     total, stops = [], 0
     for stop_at in itertools.count(1):
-        work(store, 20)
+        work(store, 7)
         total = list(dict.fromkeys([*total, *ledger_of(server, namespace)]))
         drain, met = LedgerDrain(store, database.url), itertools.count(1)
 
@@ -71,7 +71,7 @@ class Apart:
 
 def test_control_a_position_apart_doubles(server, namespace, store, database, record_property):
     """Stopped at the k-th point, for every k: what lies between rows and position comes again."""
-    work(store, 20)
+    work(store, 8)
     kind = "blob" if database.is_sqlite else "bytea"
     database.execute(
         f"create table ledger (shard integer, stream_id text, data {kind})",
@@ -84,7 +84,7 @@ def test_control_a_position_apart_doubles(server, namespace, store, database, re
             Apart(store, database, stop_at).drain()
         except Stopped:
             stops += 1
-            work(store, 5)
+            work(store, 2)
         else:
             break
     rows = database.rows(table="ledger")
