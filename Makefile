@@ -10,9 +10,9 @@ help:  ## this list
 .venv/.ready: pyproject.toml scripts/setup.sh
 	@bash scripts/setup.sh
 
-# Also when the environment is there but the server is not.
-setup: .venv/.ready  ## the virtual environment and redis-server
-	@command -v "$${DUCTO_REDIS_SERVER:-redis-server}" >/dev/null || bash scripts/setup.sh
+# Also when the environment is there but a server is not.
+setup: .venv/.ready  ## the virtual environment, redis-server and PostgreSQL
+	@bash scripts/setup.sh --servers || bash scripts/setup.sh
 
 demo: setup  ## the story of a spend cap, on the embedded engine
 	@$(BIN)/ducto-redis demo

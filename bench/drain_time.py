@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import redis
-from measuring import url_of
+from measuring import PostgresProcess, url_of
 from reporting import Figure
 from server_time import Size
 
@@ -25,23 +26,46 @@ def _write(store: RedisStore, entries: int) -> None:
         assert all(each.error_code is None for each in store.charge_many(items))
 
 
+def _drained(store: RedisStore, drain: LedgerDrain, entries: int) -> float:
+    """Fills the ledger and carries it away; thousands of entries per second."""
+    _write(store, entries)
+    started = time.perf_counter()
+    rows = drain.drain().rows
+    assert rows == entries
+    return rows / (time.perf_counter() - started) / 1_000
+
+
 def measure_drain(client: redis.Redis, size: Size) -> list[Figure]:
-    """S14: ledger entries per second into SQLite, a file on the disk, every commit synchronous; trimmed behind."""
-    entries, rates = 10 * size.calls, []
-    with RedisStore.from_url(url_of(client), namespace="drained") as store, tempfile.TemporaryDirectory() as folder:
-        store.setup()
-        for each in range(BATCH):
-            store.open_account(f"u{each}")
-        drain = LedgerDrain(store, f"sqlite:///{Path(folder) / 'ledger.db'}")
-        drain.drain()
+    """S14: ledger entries per second into a SQLite file and into PostgreSQL, by turns.
+
+    Every commit is on the disk, the ledger is trimmed behind.
+    """
+    entries = 10 * size.calls
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        server = PostgresProcess()
+        stack.callback(server.stop)
+        urls = {"SQLite": f"sqlite:///{Path(folder) / 'ledger.db'}", "PostgreSQL": server.url}
+        subjects = {}
+        for name, url in urls.items():
+            store = stack.enter_context(RedisStore.from_url(url_of(client), namespace=name))
+            store.setup()
+            for each in range(BATCH):
+                store.open_account(f"u{each}")
+            drain = LedgerDrain(store, url)
+            stack.callback(drain.close)
+            drain.drain()
+            subjects[name] = (store, drain)
+        rates: dict[str, list[float]] = {name: [] for name in urls}
         for _ in range(size.repetitions):
-            _write(store, entries)
-            started = time.perf_counter()
-            rows = drain.drain().rows
-            rates.append(rows / (time.perf_counter() - started) / 1_000)
-            assert rows == entries
-        drain.close()
+            for name, (store, drain) in subjects.items():
+                rates[name].append(_drained(store, drain, entries))
     client.flushall()
-    remark = f"{statistics.median(rates) * 1_000:,.0f} entries/s over 64 shards; the table grows meanwhile"
-    what = "thousand ledger entries/s drained into SQLite"
-    return [Figure("S14", what, rates, 20, at_least=True, calls=entries, digits=1, remark=remark)]
+    told = "{:,.0f} entries/s over 64 shards; the table grows meanwhile"
+    return [
+        Figure(
+            "S14", f"thousand ledger entries/s drained into {name}", values, 20, at_least=True, calls=entries,
+            digits=1, remark=told.format(statistics.median(values) * 1_000),
+        )
+        for name, values in rates.items()
+    ]  # fmt: skip

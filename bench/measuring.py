@@ -21,7 +21,9 @@ import redis
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from servers import RedisProcess  # noqa: E402 - the tests are no package; their folder is put on the path above
+# The tests are no package; their folder is put on the path above.
+from servers import PostgresProcess as PostgresProcess  # noqa: E402, PLC0414
+from servers import RedisProcess  # noqa: E402
 
 BATCH = 64
 

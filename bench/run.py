@@ -52,8 +52,9 @@ cap, balance, operation id and ledger entry, all or nothing; on the other three 
 same server), which are three decisions and count where another refuses."""
 
 DRAIN = """\
-`LedgerDrain` of a full ledger, one pass: read, rows and positions committed shard by shard, trimmed behind. No ratio:
-the disk is what it is."""
+`LedgerDrain` of a full ledger, one pass: read, rows and positions committed in parts of 10,000, trimmed behind; the
+two databases take turns. PostgreSQL: fsync on, 16 MB of shared buffers, a unix socket. No ratio: the disk is what
+it is."""
 
 MEMORY = """\
 Growth of `used_memory`; how it is weighed is told in `bench/results/layout.md`. The rate limit is a stand-in of

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes a machine ready: the virtual environment in .venv and, where apt can, redis-server. Repeatable.
+# Makes a machine ready: the virtual environment in .venv and, where apt can, redis-server and PostgreSQL. Repeatable.
+# --servers: says by its exit code whether the servers are there, and does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,6 +18,18 @@ apt_install() {
   as_root apt-get update -q >/dev/null && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$@" >/dev/null
 }
 
+has_redis() { command -v "${DUCTO_REDIS_SERVER:-redis-server}" >/dev/null 2>&1; }
+
+# Where tests/servers.py looks for it; Debian keeps it off the path.
+has_postgres() {
+  for folder in ${DUCTO_POSTGRES_BIN:-} "$(dirname "$(command -v initdb || echo /none/initdb)")" /usr/lib/postgresql/*/bin; do
+    if [ -x "$folder/initdb" ]; then return 0; fi
+  done
+  return 1
+}
+
+if [ "${1:-}" = --servers ]; then has_redis && has_postgres; exit; fi
+
 python=""
 for name in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
   if command -v "$name" >/dev/null 2>&1 && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -29,11 +42,20 @@ if [ -z "$python" ]; then
   exit 1
 fi
 
-if ! command -v redis-server >/dev/null 2>&1 && [ -z "${DUCTO_REDIS_SERVER:-}" ]; then
+if ! has_redis; then
   say "redis-server is missing; installing it with apt"
   if ! apt_install redis-server; then
     say "redis-server 7.0 or newer is needed: install it with your system's package manager,"
     say "or name its binary: export DUCTO_REDIS_SERVER=/path/to/redis-server"
+    exit 1
+  fi
+fi
+
+if ! has_postgres; then
+  say "PostgreSQL is missing; installing it with apt"
+  if ! apt_install postgresql; then
+    say "PostgreSQL 14 or newer is needed by the tests: install it with your system's package manager,"
+    say "or name the folder of its programs: export DUCTO_POSTGRES_BIN=/path/to/bin"
     exit 1
   fi
 fi

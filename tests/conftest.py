@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from apis import COMBINATIONS, Api
 from hypothesis import settings
-from servers import RedisProcess
+from servers import PostgresProcess, RedisProcess
 
 settings.register_profile("ducto", deadline=None, print_blob=True, derandomize=False)
 settings.load_profile("ducto")
@@ -20,6 +20,14 @@ _numbers = itertools.count(1)
 def server() -> Iterator[RedisProcess]:
     """A real server, one per worker."""
     process = RedisProcess()
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresProcess]:
+    """A real PostgreSQL, one per worker that has a test for it."""
+    process = PostgresProcess()
     yield process
     process.stop()
 

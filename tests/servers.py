@@ -1,4 +1,4 @@
-"""Real redis-server processes for tests: started on a unix socket in a folder of their own, ended by their pid."""
+"""Real redis-server and postgres processes for tests: on a unix socket in a folder of their own, ended by their pid."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import redis
+
+PASSWORD = "not-to-be-told"
 
 
 class RedisProcess:
@@ -106,3 +110,67 @@ class ReplicatedPair:
     def stop(self) -> None:
         self.replica.stop()
         self.primary.stop()
+
+
+def _postgres_folder() -> Path:
+    """Where ``initdb`` and ``postgres`` lie: DUCTO_POSTGRES_BIN, the path, or where Debian puts the newest."""
+    named, found = os.environ.get("DUCTO_POSTGRES_BIN"), shutil.which("initdb")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    for each in (named and Path(named) / "initdb", found and Path(found).resolve(), *reversed(debian)):
+        if each and each.exists() and each.with_name("postgres").exists():
+            return each.parent
+    msg = "PostgreSQL is not installed; `make setup` installs it, or set DUCTO_POSTGRES_BIN (a folder)"
+    raise RuntimeError(msg)
+
+
+class PostgresProcess:
+    """One PostgreSQL server whose commits are on the disk, as they are in production; ``url`` reaches it.
+
+    It does not run as root: then the user ``postgres``, whom its package creates, owns the folder and the process.
+    A missing binary fails, it does not skip.
+    """
+
+    SETTINGS = ("listen_addresses=", "shared_buffers=16MB", "max_connections=30", "wal_level=minimal",
+                "max_wal_senders=0", "autovacuum=off", "jit=off", "timezone=UTC")  # fmt: skip
+
+    def __init__(self, *settings: str) -> None:
+        binaries = _postgres_folder()
+        self.folder = Path(tempfile.mkdtemp(prefix="ducto-"))
+        self._as: dict[str, Any] = (
+            {"user": "postgres", "group": "postgres", "extra_groups": ()} if os.getuid() == 0 else {}
+        )
+        if self._as:
+            shutil.chown(self.folder, "postgres", "postgres")
+        password, data = self.folder / "password", self.folder / "data"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)  # in a folder of its owner's alone
+        self.url = f"postgresql://ducto:{PASSWORD}@/postgres?host={self.folder}"
+        subprocess.run(
+            [binaries / "initdb", "-D", data, "-U", "ducto", "-A", "scram-sha-256", "--pwfile", password,
+             "--locale=C", "--encoding=UTF8", "--no-sync"],
+            check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **self._as,
+        )  # fmt: skip
+        options = [word for setting in (*self.SETTINGS, *settings) for word in ("-c", setting)]
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [binaries / "postgres", "-D", data, "-k", self.folder, *options],
+                stdout=subprocess.DEVNULL, stderr=log, cwd=self.folder, **self._as,
+            )  # fmt: skip
+        self._await_start()
+
+    def _await_start(self) -> None:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self.url).close()
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > until:
+                    msg = f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-500:]}"
+                    raise RuntimeError(msg) from None
+            else:
+                return
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGQUIT)  # with its children; SIGKILL would leave them
+        self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ducto_redis.core.codec import code_of
@@ -60,10 +60,16 @@ def _call(space: Space, shard: int, behind: bytes | str) -> Call[int]:
     return Call("trim_ledger", (config, ledger), (space.known.generation, 0, behind), _trimmed)
 
 
-def trim_behind(space: Space, shard: int, last: str) -> Flow[int]:
-    """Drops the entries up to and with ``last``, which SQL holds; answers how many there were."""
-    trimmed: int = yield _call(space, shard, _next_id(last))
-    return trimmed
+def trim_behind(space: Space, lasts: Mapping[int, str]) -> Flow[int]:
+    """Drops the entries of shards up to and with those that SQL holds; answers how many there were.
+
+    Args:
+        space: The namespace.
+        lasts: Per shard the stream id of the last entry that SQL holds.
+    """
+    calls = tuple(_call(space, shard, _next_id(last)) for shard, last in lasts.items())
+    trimmed: list[int] = yield Batch(calls)
+    return sum(trimmed)
 
 
 def register(space: Space, *, wanted: bool) -> Flow[None]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - a class
 from typing import Final, NamedTuple
 
-from ducto_redis.core.packed import int_at
 from ducto_redis.errors import SchemaNewer
 
 ENTRY_LAYOUT: Final = 1
-_HEAD_BYTES: Final = 31
+#: Layout, kind, generation, sequence (i5), time (i6), amount and balance (i7 each), length of the account. Integers of
+#: odd lengths are read as parts, the last of which has the sign: nothing else is read as often.
+_HEAD: Final = Struct("<BB4sIbIhIHbIHbH")
 
 
 class Kind(IntEnum):
@@ -35,6 +38,8 @@ class Kind(IntEnum):
     DEFAULTS_SET = 19
     RESTORE = 20
 
+
+_KINDS: Final = {int(kind): kind for kind in Kind}
 
 #: Kinds that are about the namespace; their sequence is 0.
 OF_NO_ROOT: Final = frozenset({Kind.OPEN, Kind.DEFAULTS_SET, Kind.RESTORE})
@@ -100,25 +105,26 @@ def read_entry(data: bytes) -> Entry:
     """
     if data[0] != ENTRY_LAYOUT:
         raise SchemaNewer(f"schema_newer: a ledger entry of layout {data[0]}; this release reads {ENTRY_LAYOUT}")
-    texts, at = [], _HEAD_BYTES
-    for _ in range(2):
-        size = int.from_bytes(data[at : at + 2], "little")
-        if at + 2 + size > len(data):
-            raise ValueError(f"an entry of {len(data)} bytes is cut short")
-        texts.append(data[at + 2 : at + 2 + size].decode())
-        at += 2 + size
-    account, *within = texts[0].split("+")
+    try:
+        _, kind, generation, n0, n1, t0, t1, a0, a1, a2, b0, b1, b2, size = _HEAD.unpack_from(data)
+        end = _HEAD.size + size
+        at = end + 2 + (data[end] | data[end + 1] << 8)
+    except (StructError, IndexError):
+        raise ValueError(f"an entry of {len(data)} bytes is cut short") from None
+    if at > len(data):
+        raise ValueError(f"an entry of {len(data)} bytes is cut short")
+    account, *within = data[_HEAD.size : end].decode().split("+")
     root, _, path = account.partition("/")
     return Entry(
-        kind=Kind(data[1]),
-        generation=data[2:6],
-        sequence=int_at(data, 6, 5),
-        at_ms=int_at(data, 11, 6),
-        amount=int_at(data, 17),
-        balance_after=int_at(data, 24),
-        root=root,
-        path=path,
-        reference=texts[1],
-        detail=data[at:],
-        within=tuple(within),
+        _KINDS.get(kind) or Kind(kind),
+        generation,
+        n0 | n1 << 32,
+        t0 | t1 << 32,
+        a0 | a1 << 32 | a2 << 48,
+        b0 | b1 << 32 | b2 << 48,
+        root,
+        path,
+        data[end + 2 : at].decode(),
+        data[at:],
+        tuple(within),
     )

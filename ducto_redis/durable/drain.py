@@ -7,27 +7,26 @@ there; other content is a fork - a Redis that went on from an older state - and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ducto_redis.core import draining
 from ducto_redis.core.draining import BEGINNING, LedgerPart
-from ducto_redis.core.entries import OF_NO_ROOT, Kind, read_entry
-from ducto_redis.durable.database import open_database
+from ducto_redis.durable.database import open_database, told_by
 from ducto_redis.durable.namespaces import claim
+from ducto_redis.durable.rows import ROOT, Part, insert_rows, read_rows, without_dead, without_known
 from ducto_redis.durable.schema import dead, dirty, ledger, position
 from ducto_redis.durable.upserts import upsert
-from ducto_redis.errors import LedgerFork, SchemaNewer, StoreUnavailable
+from ducto_redis.errors import LedgerFork, SchemaNewer, StoreError, StoreUnavailable
 from ducto_redis.store import RedisStore
 
-#: Entries that are read and committed at a time.
+#: Entries that are read and committed at a time, of one shard or of several.
 PART: Final = 10_000
-_COMPARED: Final = 200
-Row = dict[str, Any]
 
 
 @dataclass
@@ -53,59 +52,12 @@ class _Overtaken(Exception):
     """The position is another one than was read."""
 
 
-@dataclass
-class _Part:
-    """Rows of a part, and what is no entry."""
-
-    last: str
-    rows: list[Row] = field(default_factory=list)
-    dead: list[Row] = field(default_factory=list)
-
-
-def _row(namespace: str, shard: int, stream_id: str, data: bytes) -> Row:
-    entry = read_entry(data)
-    # Entries about the namespace are of no root: no root's encoded name begins with #.
-    of_none = entry.kind in OF_NO_ROOT
-    sequence = entry.amount if entry.kind is Kind.DEFAULTS_SET else entry.sequence
-    return {
-        "namespace": namespace,
-        "root": f"#{shard}" if of_none else entry.root,
-        "generation": entry.generation.hex(),
-        "sequence": sequence,
-        "shard": shard,
-        "stream_id": stream_id,
-        "kind": int(entry.kind),
-        "at_ms": entry.at_ms,
-        "amount_units": entry.amount,
-        "balance_after_units": entry.balance_after,
-        "path": entry.path,
-        "within": "+".join(entry.within),
-        "reference": entry.reference,
-        "data": data,
-    }
-
-
-def _read(namespace: str, shard: int, part: LedgerPart) -> _Part:
-    made = _Part(last=part.entries[-1][0])
-    for stream_id, is_entry, data in part.entries:
-        try:
-            made.rows.append(_row(namespace, shard, stream_id, data if is_entry else b""))
-        except SchemaNewer as cause:
-            # A newer release writes here: what it says must not be set aside.
-            raise SchemaNewer(f"{cause} - entry {stream_id} of shard {shard}") from cause
-        except (ValueError, IndexError) as cause:
-            place = {"namespace": namespace, "shard": shard, "stream_id": stream_id}
-            reason = f"{type(cause).__name__}: {cause}" if is_entry else "it does not have the one field of an entry"
-            made.dead.append({**place, "reason": reason, "data": data})
-    return made
-
-
 class LedgerDrain:
     """Carries the ledger of a namespace into a database.
 
     Args:
         store: The store; its namespace must be there.
-        url: The database: ``sqlite:///ledger.db``, or what else SQLAlchemy reads.
+        url: The database: ``sqlite:///ledger.db`` or ``postgresql+psycopg://...`` (extra ``postgres``).
         trim: Whether what is committed is dropped from the ledger. Then ``verify`` can no longer add it up.
 
     Raises:
@@ -137,121 +89,122 @@ class LedgerDrain:
         """Carries what is there, of every shard, to the end that each has when it is met.
 
         Raises:
-            LedgerFork: SQL holds another entry under the same number; nothing of that part was written.
-            SchemaNewer: A newer release wrote an entry.
-            StoreUnavailable: The database failed; the part that it failed on was not written.
+            NeedsRestore: SQL holds another life of the namespace, or it is being restored; nothing was written.
+            LedgerFork: SQL holds another entry under the same number; nothing of that shard was written, the others
+                were carried.
+            SchemaNewer: A newer release wrote an entry; nothing of that part of its shard was written.
+            StoreUnavailable: The database failed; what it had not committed comes again.
         """
         if not self._registered:
             self._run(draining.register(self._space, wanted=True))
             self._registered = True
+        result, failures = DrainResult(), list[StoreError]()
         try:
             claim(self._engine, self._space)
+            self._pass(result, failures)
         except SQLAlchemyError as cause:
-            raise StoreUnavailable(f"the database failed: {cause}") from cause
-        result = DrainResult()
-        for shard in range(self._space.known.shards):
-            try:
-                self._drain_shard(shard, result)
-            except _Overtaken:
-                result.overtaken += 1
-            except SQLAlchemyError as cause:
-                raise StoreUnavailable(f"the database failed: {cause}") from cause
+            raise StoreUnavailable(f"the database failed: {told_by(cause)}") from cause
+        if failures:
+            raise failures[0]
         return result
 
-    def _drain_shard(self, shard: int, result: DrainResult) -> None:
-        more = True
-        while more:
-            with self._engine.begin() as connection:
-                last = self._position(connection, shard)
-            part: LedgerPart = self._run(draining.read_part(self._space, shard, last or BEGINNING, PART))
-            more = part.more
-            self.at_point("read")
-            if part.entries:
-                last = self._commit(shard, last, part, result)
-            if self._trim and last and self._trimmed.get(shard) != last:
-                # The first time also what a stopped drain committed and did not come to trim.
-                result.trimmed += self._run(draining.trim_behind(self._space, shard, last))
-                self._trimmed[shard] = last
-            self.at_point("trimmed")
+    def _pass(self, result: DrainResult, failures: list[StoreError]) -> None:
+        """Shard by shard, whose parts are committed together until they have filled one."""
+        group: list[Part] = []
+        positions = self._positions()
+        for shard in range(self._space.known.shards):
+            more = True
+            while more:
+                before = positions[shard]
+                room = PART - sum(part.count for part in group)
+                read: LedgerPart = self._run(draining.read_part(self._space, shard, before, room))
+                self.at_point("read")
+                try:
+                    group.append(read_rows(self._space.name, shard, before, read))
+                except SchemaNewer as cause:
+                    failures.append(cause)
+                    break
+                more = read.more
+                if more:
+                    # They have filled it; whom another drainer carries on meanwhile is left to it.
+                    more = shard not in self._carry(group, result, failures)
+                    group, positions = [], self._positions()
+        self._carry(group, result, failures)
 
-    def _position(self, connection: Connection, shard: int) -> str | None:
-        where = (position.c.namespace == self._space.name, position.c.shard == shard)
-        return connection.execute(select(position.c.last).where(*where)).scalar()
+    def _positions(self) -> list[str]:
+        """Where each shard's drain is; where it has not begun, it begins."""
+        name, shards = self._space.name, range(self._space.known.shards)
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        begin = dialect.insert(position).on_conflict_do_nothing()
+        with self._engine.begin() as connection:
+            found = select(position.c.shard, position.c.last).where(position.c.namespace == name)
+            known = {row.shard: row.last for row in connection.execute(found)}
+            new = [each for each in shards if each not in known]
+            if new:
+                values = [{"namespace": name, "shard": each, "last": BEGINNING, "entries": 0} for each in new]
+                connection.execute(begin, values)
+                # Who began at the same time may have gone on already.
+                known = {row.shard: row.last for row in connection.execute(found)}
+        return [known[shard] for shard in shards]
 
-    def _commit(self, shard: int, last: str | None, part: LedgerPart, result: DrainResult) -> str:
-        made = _read(self._space.name, shard, part)
-        repeated = 0
+    def _carry(self, group: list[Part], result: DrainResult, failures: list[StoreError]) -> set[int]:
+        """Commits parts and trims behind them; answers the shards that were left as they are."""
+        written, left = [part for part in group if part.count], set[int]()
         try:
-            with self._engine.begin() as connection:
-                self._write(connection, shard, last, made)
-        except IntegrityError:
-            # Some are there already: a restore, or another drainer. They are compared, the others written.
-            with self._engine.begin() as connection:
-                fresh, new_dead = _without_known(connection, made.rows), _without_dead(connection, made.dead)
-                repeated = len(made.rows) + len(made.dead) - len(fresh) - len(new_dead)
-                made.rows, made.dead = fresh, new_dead
-                self._write(connection, shard, last, made)
+            if written:
+                self._commit(written, result)
+        except (_Overtaken, IntegrityError):
+            # One of them is not as it was read: each by itself, so that the others do not suffer.
+            for part in written:
+                try:
+                    self._compare_and_commit(part, result)
+                except _Overtaken:
+                    result.overtaken += 1
+                    left.add(part.shard)
+                except LedgerFork as cause:
+                    failures.append(cause)
+                    left.add(part.shard)
+        if self._trim:
+            # The first time also what a stopped drain committed and did not come to trim.
+            lasts = {part.shard: part.last for part in group if part.shard not in left}
+            new = {shard: last for shard, last in lasts.items() if self._trimmed.get(shard, BEGINNING) != last}
+            if new:
+                result.trimmed += self._run(draining.trim_behind(self._space, new))
+                self._trimmed.update(new)
+        self.at_point("trimmed")
+        return left
+
+    def _commit(self, parts: list[Part], result: DrainResult) -> None:
+        with self._engine.begin() as connection:
+            for part in parts:
+                self._move(connection, part)
+            insert_rows(connection, ledger, [row for part in parts for row in part.rows])
+            insert_rows(connection, dead, [row for part in parts for row in part.dead])
+            touched = sorted({row[ROOT] for part in parts for row in part.rows if not row[ROOT].startswith("#")})
+            upsert(connection, dirty, [{"namespace": self._space.name, "root": root} for root in touched], ())
+            self.at_point("written")
         self.at_point("committed")
-        result.rows += len(made.rows)
-        result.repeated += repeated
-        result.dead += len(made.dead)
-        return made.last
+        result.rows += sum(len(part.rows) for part in parts)
+        result.dead += sum(len(part.dead) for part in parts)
 
-    def _write(self, connection: Connection, shard: int, last: str | None, made: _Part) -> None:
-        """Rows, what is no entry, and the position, in a transaction that the caller commits."""
-        name = self._space.name
-        count = len(made.rows) + len(made.dead)
-        if last is None:
-            moved = 1 if self._position(connection, shard) is None else 0
-            if moved:
-                connection.execute(insert(position).values(namespace=name, shard=shard, last=made.last, entries=count))
-        else:
-            where = (position.c.namespace == name, position.c.shard == shard, position.c.last == last)
-            moved = connection.execute(
-                update(position).where(*where).values(last=made.last, entries=position.c.entries + count)
-            ).rowcount
-        if not moved:
+    def _compare_and_commit(self, part: Part, result: DrainResult) -> None:
+        """Also where some are there already - a restore, a position that was lost: the others are written."""
+        with self._engine.begin() as connection:
+            where = (position.c.namespace == self._space.name, position.c.shard == part.shard)
+            if connection.execute(select(position.c.last).where(*where)).scalar() != part.before:
+                raise _Overtaken
+            fresh = replace(part, rows=without_known(connection, part.rows), dead=without_dead(connection, part.dead))
+        self._commit([fresh], result)
+        result.repeated += part.count - fresh.count
+
+    def _move(self, connection: Connection, part: Part) -> None:
+        """Moves a position; of two drainers the second waits here, and finds another one.
+
+        Raises:
+            _Overtaken: It is not where it was.
+        """
+        of_shard = (position.c.namespace == self._space.name, position.c.shard == part.shard)
+        move = update(position).where(*of_shard, position.c.last == part.before)
+        moved = connection.execute(move.values(last=part.last, entries=position.c.entries + part.count)).rowcount
+        if moved != 1:
             raise _Overtaken
-        if made.rows:
-            connection.execute(insert(ledger), made.rows)
-            touched = sorted({row["root"] for row in made.rows if not row["root"].startswith("#")})
-            upsert(connection, dirty, [{"namespace": name, "root": root} for root in touched], ())
-        if made.dead:
-            connection.execute(insert(dead), made.dead)
-        self.at_point("written")
-
-
-def _without_known(connection: Connection, rows: list[Row]) -> list[Row]:
-    """The rows that are not there yet.
-
-    Raises:
-        LedgerFork: One is there with other content.
-    """
-    known: dict[tuple[Any, ...], Any] = {}
-    for at in range(0, len(rows), _COMPARED):
-        known.update(_known(connection, rows[at : at + _COMPARED]))
-    forks = [row for row in rows if known.get(_key(row), row["data"]) != row["data"]]
-    if forks:
-        told = ", ".join(f"{row['root']} #{row['sequence']} ({row['reference'] or 'no id'})" for row in forks[:5])
-        raise LedgerFork(
-            f"{len(forks)} entries differ from what the database holds under the same number: {told}; this Redis went"
-            " on from an older state - nothing was written, decide which of the two counts"
-        )
-    return [row for row in rows if _key(row) not in known]
-
-
-def _without_dead(connection: Connection, rows: list[Row]) -> list[Row]:
-    """What is no entry and was not set aside yet."""
-    names = ("namespace", "shard", "stream_id")
-    found = select(dead.c.stream_id).where(*(dead.c[name] == bindparam(name) for name in names))
-    return [row for row in rows if connection.execute(found, {name: row[name] for name in names}).first() is None]
-
-
-def _key(row: Row) -> tuple[Any, ...]:
-    return (row["namespace"], row["root"], row["generation"], row["sequence"])
-
-
-def _known(connection: Connection, rows: Iterable[Row]) -> dict[tuple[Any, ...], Any]:
-    key = (ledger.c.namespace, ledger.c.root, ledger.c.generation, ledger.c.sequence)
-    found = connection.execute(select(*key, ledger.c.data).where(tuple_(*key).in_([_key(row) for row in rows])))
-    return {tuple(each[:4]): each[4] for each in found}

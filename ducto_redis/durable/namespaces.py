@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, select, update
 
 from ducto_redis.core.space import Config, Space
 from ducto_redis.durable.schema import namespaces, position
+from ducto_redis.durable.upserts import upsert
 from ducto_redis.errors import NamespaceUnknown, NeedsRestore, PrecisionMismatch
 
 READY, RESTORING = "ready", "restoring"
@@ -37,9 +38,9 @@ def claim(engine: Engine, space: Space) -> None:
     with engine.begin() as connection:
         known = read_namespace(connection, space.name)
         if known is None:
-            values = {"generation": config.generation.hex(), "precision": config.precision, "shards": config.shards}
-            connection.execute(insert(namespaces).values(namespace=space.name, state=READY, **values))
-            return
+            mine = {"generation": config.generation.hex(), "precision": config.precision, "shards": config.shards}
+            upsert(connection, namespaces, [{"namespace": space.name, "state": READY, **mine}], ())
+            known = read_namespace(connection, space.name) or Known(config, READY)  # ours, or who came first
     if (known.config.precision, known.config.shards) != (config.precision, config.shards):
         raise PrecisionMismatch(
             f"the database holds namespace {space.name!r} with precision {known.config.precision} and"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+from servers import PostgresProcess
+from sql import DATABASES, Database
 
 from ducto_redis import RedisStore, SpendCap
 from ducto_redis.durable import LedgerDrain
@@ -51,29 +54,42 @@ def _entries(server: Any, namespace: str) -> set[tuple[int, str, bytes]]:
     }
 
 
-def run(server: Any, namespace: str, n: int, seed: int) -> Counter[str]:
+def run(server: Any, namespace: str, n: int, seed: int, database: Database) -> Counter[str]:
     """Until ``n`` entries were written and carried away: entries, lost, doubled or other rows, kills."""
     draw, seen, written = random.Random(seed), Counter(), set()
-    with tempfile.TemporaryDirectory(prefix="ducto-") as folder:
-        path = Path(folder) / "ledger.db"
-        with RedisStore.from_url(server.url, namespace=namespace, shards=SHARDS) as store:
-            store.setup()
-            while len(written) < n:
-                _load(store, draw)
-                written |= _entries(server, namespace)
-                command = [sys.executable, "-c", KILLED, server.url, namespace, f"sqlite:///{path}"]
-                ended = subprocess.run([*command, str(draw.randint(1, 40))], check=False, stderr=subprocess.PIPE)
-                assert ended.returncode in (0, -9), ended.stderr
-                seen["killed"] += ended.returncode == -9
-                written |= _entries(server, namespace)
-            drain = LedgerDrain(store, f"sqlite:///{path}")
-            drain.drain()
-            drain.close()
-        connection = sqlite3.connect(path)
-        rows = connection.execute("select shard, stream_id, data from ducto_ledger").fetchall()
-        connection.close()
+    with RedisStore.from_url(server.url, namespace=namespace, shards=SHARDS) as store:
+        store.setup()
+        while len(written) < n:
+            _load(store, draw)
+            written |= _entries(server, namespace)
+            command = [sys.executable, "-c", KILLED, server.url, namespace, database.url, str(draw.randint(1, 40))]
+            ended = subprocess.run(command, check=False, stderr=subprocess.PIPE)
+            assert ended.returncode in (0, -9), ended.stderr
+            seen["killed"] += ended.returncode == -9
+            written |= _entries(server, namespace)
+        drain = LedgerDrain(store, database.url)
+        drain.drain()
+        drain.close()
+    rows = database.rows()
     seen["entries"] = len(written)
     seen["lost"] = len(written - set(rows))
     seen["doubled"] = len(rows) - len(set(rows))
     seen["other"] = len(set(rows) - written)
+    return seen
+
+
+def run_on_each(server: Any, namespace: str, n: int, seed: int) -> Counter[str]:
+    """The same on every database, a part of ``n`` each; PostgreSQL is a server of its own."""
+    seen = Counter()
+    with tempfile.TemporaryDirectory(prefix="ducto-") as folder, ExitStack() as stack:
+
+        def postgres() -> PostgresProcess:
+            process = PostgresProcess()
+            stack.callback(process.stop)
+            return process
+
+        for name, made in DATABASES.items():
+            database = made(Path(folder), postgres)
+            stack.callback(database.close)
+            seen += run(server, f"{namespace}.{name}", n // len(DATABASES), seed, database)
     return seen

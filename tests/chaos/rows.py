@@ -136,7 +136,7 @@ def zones(_server, _namespace, n, seed):
 
 
 def drain(server, namespace, n, seed):
-    seen = drains.run(server, namespace, n, seed)
+    seen = drains.run_on_each(server, namespace, n, seed)
     return Figure(seen["entries"], seen["lost"] + seen["doubled"] + seen["other"], Counter(killed=seen["killed"]))
 
 

@@ -1,0 +1,29 @@
+"""What tests of the drain share: work that fills a ledger, the ledger as Redis holds it, and where a drain stops."""
+
+from __future__ import annotations
+
+from ducto_redis import SpendCap
+
+POINTS = ("read", "written", "committed", "trimmed")
+
+
+class Stopped(Exception):
+    """A drain that is stopped at a named point."""
+
+
+def work(store, times=20, users=("alice", "acme/x/bob", "carol %:")):
+    """Entries of several kinds on several roots."""
+    for user in users:
+        store.add_credits(user, 1_000)
+        store.set_spend_cap(SpendCap(user_id=user, limit=100_000))
+        for _ in range(times):
+            store.settle(user, store.reserve(user, 3), 2)
+
+
+def ledger_of(server, namespace, shards=2):
+    """Stream id and packed entry of every entry that Redis holds."""
+    return [
+        (shard, entry_id.decode(), fields[b"e"])
+        for shard in range(shards)
+        for entry_id, fields in server.client.xrange(f"{namespace}:{{{shard}}}:ledger")
+    ]
