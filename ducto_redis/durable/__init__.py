@@ -4,5 +4,17 @@ from ducto_redis.durable.database import open_database
 from ducto_redis.durable.drain import DrainResult, LedgerDrain
 from ducto_redis.durable.restore import Restore, RestoreResult
 from ducto_redis.durable.snapshots import SnapshotResult, Snapshots
+from ducto_redis.durable.snapshotter import AsyncSnapshotter, Lag, Snapshotter
 
-__all__ = ["DrainResult", "LedgerDrain", "Restore", "RestoreResult", "SnapshotResult", "Snapshots", "open_database"]
+__all__ = [
+    "AsyncSnapshotter",
+    "DrainResult",
+    "Lag",
+    "LedgerDrain",
+    "Restore",
+    "RestoreResult",
+    "SnapshotResult",
+    "Snapshots",
+    "Snapshotter",
+    "open_database",
+]
