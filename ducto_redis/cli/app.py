@@ -18,6 +18,7 @@ from ducto_redis.cli.explaining import explain
 from ducto_redis.cli.limits import limits
 from ducto_redis.cli.opening import open_store
 from ducto_redis.cli.replaying import replay
+from ducto_redis.cli.snapshots import restore, snapshot
 from ducto_redis.cli.verifying import verify
 
 app = typer.Typer(
@@ -44,6 +45,8 @@ def options(
 
 app.command()(replay)
 app.command()(verify)
+app.command()(snapshot)
+app.command()(restore)
 app.command()(balance)
 app.command()(holds)
 app.command()(explain)
