@@ -1,21 +1,25 @@
-"""Looking into a database, and changing it, behind the library's back."""
+"""Changing a database behind the library's back."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
+from sql import Database
+from sqlalchemy import text
 
 
 def change(url: str, statement: str, **values: Any) -> None:
     """Runs a statement that has to meet something."""
-    with create_engine(url, poolclass=NullPool).begin() as connection:
+    database = Database(url)
+    with database.engine.begin() as connection:
         assert connection.execute(text(statement), values).rowcount != 0
+    database.close()
 
 
 def value(url: str, query: str) -> Any:
     """The one value that a query answers; bytes as such."""
-    with create_engine(url, poolclass=NullPool).connect() as connection:
+    database = Database(url)
+    with database.engine.connect() as connection:
         found = connection.execute(text(query)).scalar_one()
+    database.close()
     return bytes(found) if isinstance(found, memoryview) else found

@@ -35,7 +35,7 @@ _READERS: Final = {
     Kind.CHARGE: read_charge,
     Kind.SETTLE: read_settle,
 }
-HoldKey = tuple[bytes, str, str]
+HoldKey = tuple[str, str]
 
 
 class Wanted(NamedTuple):
@@ -135,7 +135,7 @@ class Holds:
 
     @staticmethod
     def _key(entry: Entry) -> HoldKey:
-        return (entry.generation, entry.root, entry.field)
+        return (entry.root, entry.field)
 
     def offer(self, entries: Iterable[Entry]) -> None:
         """Takes what it needs of these."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Self
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, select
 
 from ducto_redis.core.transactions import KINDS, checked_limit, place_of, wanted
 from ducto_redis.durable.reader import COLUMNS, LedgerReader
@@ -93,19 +93,6 @@ class SqlHistory(LedgerReader):
             rows = connection.execute(select(*COLUMNS).where(*place, ledger.c.kind.in_(sorted(map(int, _LISTED)))))
             found = self._told(connection, self._places(rows))
         return max(found, key=lambda each: each.at, default=None)
-
-    def _generations(self, connection: Connection, root: str) -> list[str]:
-        """The generations that a root lived in, the last one first: each goes on where the one before it ended."""
-        of_root = (ledger.c.namespace == self._namespace, ledger.c.root == root)
-        found: list[tuple[int, str]] = []
-        last = ""
-        while True:
-            row = select(ledger.c.generation, ledger.c.sequence).where(*of_root, ledger.c.generation > last)
-            first = connection.execute(row.order_by(ledger.c.generation, ledger.c.sequence).limit(1)).first()
-            if first is None:
-                return [generation for _, generation in sorted(found, reverse=True)]
-            last = first.generation
-            found.append((first.sequence, last))
 
 
 def _place(cursor: str | None) -> tuple[str, int] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -96,26 +95,25 @@ class LedgerReader:
         """Rows as transactions, with what their holds say."""
         holds = Holds(place.entry for place in places)
         holds.offer(place.entry for place in places)
-        for (root, generation), entries in groupby(
-            sorted(holds.missing(), key=lambda entry: (entry.root, entry.generation)),
-            key=lambda entry: (entry.root, entry.generation),
-        ):
-            self._find_holds(connection, holds, root, generation, list(entries))
+        by_root: dict[str, list[Entry]] = {}
+        for entry in holds.missing():
+            by_root.setdefault(entry.root, []).append(entry)
+        for root, entries in by_root.items():
+            self._find_holds(connection, holds, root, entries)
         precision = self._precision_of(connection) if places else 0
         return [transaction_of(*place, holds.of(place.entry), precision) for place in places]
 
-    def _find_holds(
-        self, connection: Connection, holds: Holds, root: str, generation: bytes, entries: list[Entry]
-    ) -> None:
+    def _find_holds(self, connection: Connection, holds: Holds, root: str, entries: list[Entry]) -> None:
         """Looks for the holds of a root's entries before them, in ever longer stretches: most are near."""
         references = sorted({entry.reference for entry in entries})
+        generations = self._generations(connection, root)
         end, stretch = max(entry.sequence for entry in entries), _STRETCH
         while end > 0 and references:
             for at in range(0, len(references), _AT_ONCE):
                 found = select(*COLUMNS).where(
                     ledger.c.namespace == self._namespace,
                     ledger.c.root == root,
-                    ledger.c.generation == generation.hex(),
+                    ledger.c.generation.in_(generations),
                     ledger.c.sequence <= end,
                     ledger.c.sequence > end - stretch,
                     ledger.c.kind == int(Kind.HOLD),
@@ -124,6 +122,19 @@ class LedgerReader:
                 holds.offer(read_row(row) for row in connection.execute(found))
             references = sorted({entry.reference for entry in holds.missing() if entry.root == root})
             end, stretch = end - stretch, stretch * _WIDER
+
+    def _generations(self, connection: Connection, root: str) -> list[str]:
+        """The generations that a root lived in, the last one first: each goes on where the one before it ended."""
+        of_root = (ledger.c.namespace == self._namespace, ledger.c.root == root)
+        found: list[tuple[int, str]] = []
+        last = ""
+        while True:
+            row = select(ledger.c.generation, ledger.c.sequence).where(*of_root, ledger.c.generation > last)
+            first = connection.execute(row.order_by(ledger.c.generation, ledger.c.sequence).limit(1)).first()
+            if first is None:
+                return [generation for _, generation in sorted(found, reverse=True)]
+            last = first.generation
+            found.append((first.sequence, last))
 
     def _precision_of(self, connection: Connection) -> int:
         known = read_namespace(connection, self._namespace)

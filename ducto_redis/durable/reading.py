@@ -15,8 +15,6 @@ from ducto_redis.durable.database import open_database, told_by
 from ducto_redis.errors import ConfigError, StoreUnavailable
 
 
-
-
 def open_to_read(url: str, *, create: bool = False) -> Engine:
     """Opens a database that a drain may be writing; readers neither wait for it nor can change anything.
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from ducto_redis.core import draining, verify
 from ducto_redis.core.entries import OF_NO_ROOT, Entry, Kind, read_entry
-from ducto_redis.core.fold import LedgerBroken, RootState
+from ducto_redis.core.fold import RootState
 from ducto_redis.core.listing import order_of
 from ducto_redis.core.packed import read_node
 from ducto_redis.core.verify import StoredRoot
@@ -24,7 +24,7 @@ from ducto_redis.durable.namespaces import read_namespace
 from ducto_redis.durable.reading import open_to_read, reading
 from ducto_redis.durable.rows import row_of
 from ducto_redis.durable.schema import dead, ledger, position
-from ducto_redis.errors import ConfigError, SchemaNewer
+from ducto_redis.errors import ConfigError, LedgerBroken, SchemaNewer
 from ducto_redis.history import Books, SqlVerifyResult
 from ducto_redis.store import RedisStore
 
