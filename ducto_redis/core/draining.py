@@ -38,13 +38,14 @@ def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPa
     yield from ready(space)
     ledger, _ = space.keys.shard_keys(shard)
     page, info = yield Ask((("XRANGE", ledger, f"({after}", "+", "COUNT", limit), ("XINFO", "STREAM", ledger)))
-    entries = tuple((entry_id.decode(), *_held(fields)) for entry_id, fields in page)
+    entries = tuple((entry_id.decode(), *held_in(fields)) for entry_id, fields in page)
     # Also of a stream that is empty; the embedded engine says 0-0 then, which tells nothing.
     last = info[info.index(b"last-generated-id") + 1].decode()
     return LedgerPart(entries, len(page) == limit, "" if last == BEGINNING else last)
 
 
-def _held(fields: Sequence[bytes]) -> tuple[bool, bytes]:
+def held_in(fields: Sequence[bytes]) -> tuple[bool, bytes]:
+    """Whether the fields in a stream are those of an entry, and what they hold."""
     is_entry = len(fields) == 2 and fields[0] == b"e"  # noqa: PLR2004 - a name and a value
     return is_entry, fields[1] if is_entry else b"".join(fields)
 

@@ -2,9 +2,12 @@
 
 from ducto_redis.durable.database import open_database
 from ducto_redis.durable.drain import DrainResult, LedgerDrain
+from ducto_redis.durable.history import SqlHistory
+from ducto_redis.durable.listing import SqlLedger
 from ducto_redis.durable.restore import Restore, RestoreResult
 from ducto_redis.durable.snapshots import SnapshotResult, Snapshots
 from ducto_redis.durable.snapshotter import AsyncSnapshotter, Lag, Snapshotter
+from ducto_redis.durable.verifying import verify_sql
 
 __all__ = [
     "AsyncSnapshotter",
@@ -16,5 +19,8 @@ __all__ = [
     "SnapshotResult",
     "Snapshots",
     "Snapshotter",
+    "SqlHistory",
+    "SqlLedger",
     "open_database",
+    "verify_sql",
 ]
