@@ -107,7 +107,7 @@ class LedgerFork(StoreError):
     """Redis and SQL hold different entries under the same number; nothing was written."""
 
 
-class LedgerBehind(StoreError):
+class LedgerBehind(LedgerFork):
     """Redis came back from an older state than what SQL has carried of it; nothing was written."""
 
 
