@@ -19,10 +19,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 sys.path.insert(0, str(Path(__file__).parent))
 
+import audit
 import callers
 import cancellation
 import drains
 import executions
+import redis_faults
 import workers
 
 TESTS = Path(__file__).parents[1]
@@ -145,6 +147,15 @@ def memory(_server, _namespace, n, seed):
     return Figure(seen["n"], int(not seen["flat"]), Counter(days=seen["days"], calls=seen["calls"]))
 
 
+def _audited(seen, n):
+    """The figure of n faults: what must be 0, added up."""
+    return Figure(n, sum(seen[name] for name in audit.WRONG) + n - seen["faults"], seen)
+
+
+def redis_kills(_server, namespace, n, seed):
+    return _audited(redis_faults.kills(namespace, n, seed), n)
+
+
 ROWS: dict[str, Row] = {
     "overspend": Row("credits spent above a deny cap or a balance", "attempts", 16_800, overspend),
     "executions": Row(
@@ -160,5 +171,11 @@ ROWS: dict[str, Row] = {
     "hostile-ids": Row("ids that share a key", "pairs", 20_000, hostile_ids),
     "zones": Row("gaps or overlaps of periods in any zone", "periods", 250_000, zones),
     "drain": Row("rows of SQL lost, doubled or changed by killed drainers", "entries", 5_000, drain),
+    "redis-kills": Row(
+        "acknowledged operations lost, doubled or half done by kills of Redis, appendfsync always",
+        "kills",
+        10,
+        redis_kills,
+    ),
     "memory": Row("runs in which memory grew", "changes of a day", 20_000, memory),
 }
