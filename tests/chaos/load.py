@@ -155,6 +155,10 @@ class Load:
         finally:
             self._up.set()
 
+    def send(self, kind: Kind, user: str, op_id: str, amount: int) -> bool:
+        """Sends an operation besides the workers', patiently; answers whether it was executed."""
+        return self._send(self._patient, Asked(kind, user, op_id), amount)
+
     def _work(self, worker: int) -> None:
         draw, held = random.Random(f"{self._seed}-{worker}"), []
         store = self._hasty if worker % 2 else self._patient
@@ -194,7 +198,7 @@ class Load:
             tell(asked, amount, self.history.refused, "unavailable")
             self._up.wait(LIMIT_S)
         except ScriptFailed as error:
-            tell(asked, amount, self.history.refused, "no memory" if "OOM" in str(error) else "script failed")
+            tell(asked, amount, self.history.refused, "no memory" if "maxmemory" in str(error) else "script failed")
         return False
 
     def _told(self, asked: Asked, amount: int, result: Any, *, again: bool = False) -> bool:
