@@ -82,6 +82,12 @@ class RedisProcess:
         """SIGCONT."""
         self._process.send_signal(signal.SIGCONT)
 
+    def rewrite(self) -> None:
+        """Writes the AOF anew, and waits until that is done."""
+        self.client.bgrewriteaof()
+        while any(self.client.info("persistence")[f"aof_rewrite_{name}"] for name in ("in_progress", "scheduled")):
+            time.sleep(0.001)
+
     def stop(self) -> None:
         """Ends it and removes what it wrote."""
         self.client.close()

@@ -17,6 +17,11 @@ WRONG = ("lost", "doubled", "not asked", "wrongly refused", "credits created", "
 _ASKED = (Kind.GRANT, Kind.CHARGE, Kind.HOLD, Kind.SETTLE, Kind.RELEASE)
 
 
+def wrong(seen: Counter[str], *, may_lose: bool = False) -> dict[str, int]:
+    """What must be 0 and is not."""
+    return {name: seen[name] for name in WRONG if seen[name] and not (may_lose and name == "lost")}
+
+
 def entries_of(client: Any, namespace: str) -> Iterator[Entry]:
     """All entries that a server holds, shard by shard in order."""
     for ledger in sorted(client.scan_iter(match=f"{namespace}:*ledger")):

@@ -89,11 +89,19 @@ def full(server: RedisProcess, load: Load, draw: random.Random) -> None:
 
 
 def torn(server: RedisProcess, load: Load, draw: random.Random) -> None:
-    """The end of the AOF is gone, cut anywhere."""
+    """The end of the AOF is gone, cut anywhere; what Redis leaves of a half script is written away."""
+    with load.away():
+        torn_and_left(server, load, draw)
+        server.rewrite()
+
+
+def torn_and_left(server: RedisProcess, load: Load, draw: random.Random) -> None:
+    """The end of the AOF is gone, and nobody minds what Redis leaves of a half script: MULTI without EXEC."""
     with load.away():
         server.kill()
-        [path] = (server.folder / "appendonlydir").glob("*.incr.aof")
-        os.truncate(path, max(path.stat().st_size - draw.randint(1, TORN_BYTES), 0))
+        path = max((server.folder / "appendonlydir").glob("*.incr.aof"), key=lambda path: int(path.suffixes[1][1:]))
+        size = path.stat().st_size
+        os.truncate(path, size - draw.randint(1, min(TORN_BYTES, size)))
         server.start()
 
 
@@ -150,6 +158,14 @@ def disturbances(namespace: str, n: int, seed: int) -> Counter[str]:
     return strike(RedisProcess(), faults, namespace, seed, timeout_s=0.1)
 
 
-def torn_tails(namespace: str, n: int, seed: int) -> Counter[str]:
-    """Kills a server n times and tears the end from its AOF: what was there is lost, nothing else may be wrong."""
-    return strike(RedisProcess(*PERSISTENT, "always"), [torn] * n, namespace, seed)
+def torn_tails(namespace: str, n: int, seed: int, *, rewrite: bool = True) -> Counter[str]:
+    """Kills a server n times and tears the end from its AOF: what was there is lost, nothing else may be wrong.
+
+    Args:
+        namespace: A name.
+        n: How many times.
+        seed: Chooses moments, places and operations.
+        rewrite: Whether the AOF is rewritten after the start.
+    """
+    faults = [torn if rewrite else torn_and_left] * n
+    return strike(RedisProcess(*PERSISTENT, "always"), faults, namespace, seed)

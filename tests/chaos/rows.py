@@ -24,6 +24,7 @@ import callers
 import cancellation
 import drains
 import executions
+import power
 import redis_faults
 import workers
 
@@ -147,13 +148,29 @@ def memory(_server, _namespace, n, seed):
     return Figure(seen["n"], int(not seen["flat"]), Counter(days=seen["days"], calls=seen["calls"]))
 
 
-def _audited(seen, n):
-    """The figure of n faults: what must be 0, added up."""
-    return Figure(n, sum(seen[name] for name in audit.WRONG) + n - seen["faults"], seen)
-
-
 def redis_kills(_server, namespace, n, seed):
-    return _audited(redis_faults.kills(namespace, n, seed), n)
+    seen = redis_faults.kills(namespace, n, seed)
+    return Figure(n, sum(audit.wrong(seen).values()), seen)
+
+
+def power_loss(_server, namespace, n, seed):
+    try:
+        seen = redis_faults.power_losses(namespace, n, seed)
+    except power.NotMeasured as why:
+        print(f"not measured: {why}")
+        return Figure(0, 0, Counter())
+    return Figure(n, sum(audit.wrong(seen).values()), seen)
+
+
+def disturbances(_server, namespace, n, seed):
+    """Two thirds of them under which nothing may be lost, then torn AOFs."""
+    seen, torn = (
+        redis_faults.disturbances(namespace, n - n // 3, seed),
+        redis_faults.torn_tails(namespace, n // 3, seed),
+    )
+    bad = sum(audit.wrong(seen).values()) + sum(audit.wrong(torn, may_lose=True).values())
+    torn["lost with the end of an AOF"] = torn.pop("lost")
+    return Figure(n, bad, seen + torn)
 
 
 ROWS: dict[str, Row] = {
@@ -176,6 +193,18 @@ ROWS: dict[str, Row] = {
         "kills",
         10,
         redis_kills,
+    ),
+    "power-loss": Row(
+        "acknowledged operations lost, doubled or half done by losses of power, appendfsync always",
+        "losses of power",
+        10,
+        power_loss,
+    ),
+    "disturbances": Row(
+        "operations lost, doubled or half done when Redis is stopped, flushed, disconnected, full, its AOF torn",
+        "faults",
+        24,
+        disturbances,
     ),
     "memory": Row("runs in which memory grew", "changes of a day", 20_000, memory),
 }
