@@ -40,6 +40,19 @@ def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPa
     return LedgerPart(tuple((entry_id.decode(), *_held(fields)) for entry_id, fields in page), len(page) == limit)
 
 
+def read_newest(space: Space, shard: int) -> Flow[str | None]:
+    """The stream id of a shard's last entry that is still there; None when all were trimmed."""
+    ledger, _ = space.keys.shard_keys(shard)
+    [page] = yield Ask((("XREVRANGE", ledger, "+", "-", "COUNT", 1),))
+    return page[0][0].decode() if page else None
+
+
+def is_before(stream_id: str, other: str) -> bool:
+    """Whether a stream id comes before another one."""
+    (at_ms, number), (other_ms, other_number) = (map(int, each.split("-")) for each in (stream_id, other))
+    return (at_ms, number) < (other_ms, other_number)
+
+
 def _held(fields: Sequence[bytes]) -> tuple[bool, bytes]:
     is_entry = len(fields) == 2 and fields[0] == b"e"  # noqa: PLR2004 - a name and a value
     return is_entry, fields[1] if is_entry else b"".join(fields)

@@ -135,7 +135,8 @@ class LedgerDrain:
         """Carries what is there, of every shard, to the end that each has when it is met.
 
         Raises:
-            LedgerFork: SQL holds another entry under the same number; nothing of that part was written.
+            LedgerFork: SQL holds another entry under the same number, or entries behind the last one of Redis; nothing
+                of that part was written.
             SchemaNewer: A newer release wrote an entry.
             StoreUnavailable: The database failed; the part that it failed on was not written.
         """
@@ -162,11 +163,26 @@ class LedgerDrain:
             self.at_point("read")
             if part.entries:
                 last = self._commit(shard, last, part, result)
+            elif last:
+                self._check_history(shard, last)
             if self._trim and last and self._trimmed.get(shard) != last:
                 # The first time also what a stopped drain committed and did not come to trim.
                 result.trimmed += self._run(draining.trim_behind(self._space, shard, last))
                 self._trimmed[shard] = last
             self.at_point("trimmed")
+
+    def _check_history(self, shard: int, last: str) -> None:
+        """Refuses a Redis whose last entry lies before the position: what it writes would be overlooked, and trimmed.
+
+        Raises:
+            LedgerFork: It went on from an older state.
+        """
+        newest = self._run(draining.read_newest(self._space, shard))
+        if newest is not None and draining.is_before(newest, last):
+            raise LedgerFork(
+                f"the database holds entries of shard {shard} up to {last}, the last one of Redis is {newest}: this"
+                " Redis went on from an older state - nothing was written, decide which of the two counts"
+            )
 
     def _position(self, connection: Connection, shard: int) -> str | None:
         where = (position.c.namespace == self._space.name, position.c.shard == shard)

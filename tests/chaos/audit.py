@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -29,6 +29,16 @@ def entries_of(client: Any, namespace: str) -> Iterator[Entry]:
             yield read_entry(fields[b"e"])
 
 
+def asked_in(entries: Iterable[Entry]) -> dict[Asked, list[int]]:
+    """Operations that callers ask for, and the amounts of the entries that each has."""
+    found: dict[Asked, list[int]] = {}
+    for entry in entries:
+        if entry.kind in _ASKED:
+            user = unquote(f"{entry.root}/{entry.path}" if entry.path else entry.root)
+            found.setdefault(Asked(entry.kind, user, entry.reference[1:].removesuffix(ANEW)), []).append(entry.amount)
+    return found
+
+
 def audit(server: Any, namespace: str, history: History) -> Counter[str]:
     """Compares; nobody may be at work.
 
@@ -37,11 +47,7 @@ def audit(server: Any, namespace: str, history: History) -> Counter[str]:
         asked`` for; ``wrongly refused``: told as not executed, and in the ledger; ``credits created``: where balances
         and holds are not what the entries add up to; ``differences`` that ``verify`` finds.
     """
-    found: dict[Asked, list[int]] = {}
-    for entry in entries_of(server.client, namespace):
-        if entry.kind in _ASKED:
-            user = unquote(f"{entry.root}/{entry.path}" if entry.path else entry.root)
-            found.setdefault(Asked(entry.kind, user, entry.reference[1:].removesuffix(ANEW)), []).append(entry.amount)
+    found = asked_in(entries_of(server.client, namespace))
     lost = [asked for asked in history.acked if asked not in found]
     moving = (Kind.GRANT, Kind.CHARGE, Kind.SETTLE)
     known = history.acked.keys() | history.pending.keys()

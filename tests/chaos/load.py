@@ -136,11 +136,15 @@ class Load:
             thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def end(self) -> None:
+        """Ends the workers; each is told first about what it sent."""
         self._stopping.set()
         self._up.set()
         for thread in self._threads:
             thread.join()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.end()
         self._patient.close()
         self._hasty.close()
         if self._failed and kind is None:
