@@ -24,6 +24,7 @@ import callers
 import cancellation
 import drains
 import executions
+import failovers
 import power
 import redis_faults
 import workers
@@ -173,6 +174,13 @@ def disturbances(_server, namespace, n, seed):
     return Figure(n, bad, seen + torn)
 
 
+def failed_over(_server, namespace, n, seed):
+    seen = failovers.run(namespace, n, seed)
+    bad = sum(audit.wrong(seen, may_lose=True).values()) + n - seen["forks told"]
+    seen["lost behind the cut"] = seen.pop("lost")
+    return Figure(n, bad, seen)
+
+
 ROWS: dict[str, Row] = {
     "overspend": Row("credits spent above a deny cap or a balance", "attempts", 16_800, overspend),
     "executions": Row(
@@ -205,6 +213,12 @@ ROWS: dict[str, Row] = {
         "faults",
         24,
         disturbances,
+    ),
+    "failovers": Row(
+        "failovers to a lagging replica with forks not told, credits created or rows doubled",
+        "failovers",
+        10,
+        failed_over,
     ),
     "memory": Row("runs in which memory grew", "changes of a day", 20_000, memory),
 }
