@@ -27,6 +27,7 @@ import executions
 import failovers
 import power
 import redis_faults
+import sql_faults
 import workers
 
 TESTS = Path(__file__).parents[1]
@@ -181,6 +182,13 @@ def failed_over(_server, namespace, n, seed):
     return Figure(n, bad, seen)
 
 
+def failing_sql(server, namespace, n, seed):
+    seen = sql_faults.run(server, namespace, n, seed)
+    told = sum(seen[fault] for fault in sql_faults.FAULTS)
+    bad = sum(seen.pop(name) for name in ("lost", "doubled", "other", "trimmed by failing")) + n - told
+    return Figure(n, bad, seen)
+
+
 ROWS: dict[str, Row] = {
     "overspend": Row("credits spent above a deny cap or a balance", "attempts", 16_800, overspend),
     "executions": Row(
@@ -219,6 +227,12 @@ ROWS: dict[str, Row] = {
         "failovers",
         10,
         failed_over,
+    ),
+    "sql-faults": Row(
+        "rows lost or doubled, entries trimmed too early or failures not told when SQL is locked, full or gone",
+        "faults",
+        12,
+        failing_sql,
     ),
     "memory": Row("runs in which memory grew", "changes of a day", 20_000, memory),
 }
