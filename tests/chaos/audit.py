@@ -13,7 +13,7 @@ from ducto_redis import RedisStore
 from ducto_redis.core.entries import Entry, Kind, read_entry
 
 #: What must be 0 wherever data survives.
-WRONG = ("lost", "doubled", "not asked", "wrongly refused", "credits created", "differences")
+WRONG = ("lost", "other amounts", "doubled", "not asked", "wrongly refused", "credits created", "differences")
 _ASKED = (Kind.GRANT, Kind.CHARGE, Kind.HOLD, Kind.SETTLE, Kind.RELEASE)
 
 
@@ -43,16 +43,18 @@ def audit(server: Any, namespace: str, history: History) -> Counter[str]:
     """Compares; nobody may be at work.
 
     Returns:
-        ``acknowledged`` operations; of them ``lost`` and ``credits lost``; entries that are ``doubled`` or ``not
-        asked`` for; ``wrongly refused``: told as not executed, and in the ledger; ``credits created``: where balances
+        ``acknowledged`` operations; of them ``lost``, ``credits lost`` and ``other amounts``; entries that are
+        ``doubled`` or ``not asked`` for; ``wrongly refused``: told as not executed, and in the ledger; ``credits created``: where balances
         and holds are not what the entries add up to; ``differences`` that ``verify`` finds.
     """
     found = asked_in(entries_of(server.client, namespace))
     lost = [asked for asked in history.acked if asked not in found]
     moving = (Kind.GRANT, Kind.CHARGE, Kind.SETTLE)
+    amounts_told = {asked: told for asked, told in history.acked.items() if asked.kind is not Kind.RELEASE}
     known = history.acked.keys() | history.pending.keys()
     seen = Counter({
         "acknowledged": len(history.acked), "lost": len(lost),
+        "other amounts": sum(found.get(asked, [told])[0] != told for asked, told in amounts_told.items()),
         "credits lost": sum(history.acked[asked] for asked in lost if asked.kind in moving),
         "doubled": sum(len(amounts) - 1 for amounts in found.values()),
         "wrongly refused": len(history.refused.keys() & found.keys()),

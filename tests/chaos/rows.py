@@ -171,21 +171,21 @@ def disturbances(_server, namespace, n, seed):
         redis_faults.torn_tails(namespace, n // 3, seed),
     )
     bad = sum(audit.wrong(seen).values()) + sum(audit.wrong(torn, may_lose=True).values())
-    torn["lost with the end of an AOF"] = torn.pop("lost")
+    torn["lost with the end of an AOF"] = torn.pop("lost", 0)
     return Figure(n, bad, seen + torn)
 
 
 def failed_over(_server, namespace, n, seed):
     seen = failovers.run(namespace, n, seed)
     bad = sum(audit.wrong(seen, may_lose=True).values()) + n - seen["forks told"]
-    seen["lost behind the cut"] = seen.pop("lost")
+    seen["lost behind the cut"] = seen.pop("lost", 0)
     return Figure(n, bad, seen)
 
 
 def failing_sql(server, namespace, n, seed):
     seen = sql_faults.run(server, namespace, n, seed)
     told = sum(seen[fault] for fault in sql_faults.FAULTS)
-    bad = sum(seen.pop(name) for name in ("lost", "doubled", "other", "trimmed by failing")) + n - told
+    bad = sum(seen.pop(name, 0) for name in ("lost", "doubled", "other", "trimmed by failing")) + n - told
     return Figure(n, bad, seen)
 
 
