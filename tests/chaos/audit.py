@@ -44,8 +44,8 @@ def audit(server: Any, namespace: str, history: History) -> Counter[str]:
 
     Returns:
         ``acknowledged`` operations; of them ``lost``, ``credits lost`` and ``other amounts``; entries that are
-        ``doubled`` or ``not asked`` for; ``wrongly refused``: told as not executed, and in the ledger; ``credits created``: where balances
-        and holds are not what the entries add up to; ``differences`` that ``verify`` finds.
+        ``doubled`` or ``not asked`` for; ``wrongly refused``: told as not executed, and in the ledger; ``credits
+        created``: where balances and holds are not what the entries add up to; ``differences`` that ``verify`` finds.
     """
     found = asked_in(entries_of(server.client, namespace))
     lost = [asked for asked in history.acked if asked not in found]
