@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ducto_redis.core.codec import code_of
+from ducto_redis.codes import Code
+from ducto_redis.core.codec import code_of, message_of
 from ducto_redis.core.flows import ready
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Reply
+from ducto_redis.errors import NeedsRestore
 
 #: Before every stream id.
 BEGINNING: Final = "0-0"
@@ -41,9 +43,15 @@ def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPa
 
 
 def read_newest(space: Space, shard: int) -> Flow[str | None]:
-    """The stream id of a shard's last entry that is still there; None when all were trimmed."""
-    ledger, _ = space.keys.shard_keys(shard)
-    [page] = yield Ask((("XREVRANGE", ledger, "+", "-", "COUNT", 1),))
+    """The stream id of a shard's last entry that is still there; None when all were trimmed.
+
+    Raises:
+        NeedsRestore: The shard is gone, or of another generation.
+    """
+    ledger, config = space.keys.shard_keys(shard)
+    page, generation = yield Ask((("XREVRANGE", ledger, "+", "-", "COUNT", 1), ("HGET", config, "generation")))
+    if generation != space.known.generation:
+        raise NeedsRestore(message_of(Code.NEEDS_RESTORE))
     return page[0][0].decode() if page else None
 
 

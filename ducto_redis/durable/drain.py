@@ -137,6 +137,7 @@ class LedgerDrain:
         Raises:
             LedgerFork: SQL holds another entry under the same number, or entries behind the last one of Redis; nothing
                 of that part was written.
+            NeedsRestore: Redis came back empty, or holds another generation.
             SchemaNewer: A newer release wrote an entry.
             StoreUnavailable: The database failed; the part that it failed on was not written.
         """
@@ -176,6 +177,7 @@ class LedgerDrain:
 
         Raises:
             LedgerFork: It went on from an older state.
+            NeedsRestore: The shard is gone, or of another generation.
         """
         newest = self._run(draining.read_newest(self._space, shard))
         if newest is not None and draining.is_before(newest, last):
