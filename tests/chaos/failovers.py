@@ -32,26 +32,36 @@ BETWEEN = 200
 
 
 class Link:
-    """A loopback port that leads to a unix socket, until it is cut for good."""
+    """A loopback port that leads to a unix socket until it is cut; then it stays ours, and leads nowhere."""
 
     def __init__(self, target: Path) -> None:
         self._target = str(target)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self._open: list[socket.socket] = [self._listener]
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+        self._open: list[socket.socket] = []
+        self._carriers: list[threading.Thread] = []
+        self._is_cut = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.socket(socket.AF_UNIX)
-                self._open += [near, far]
-                far.connect(self._target)
-                for ends in ((near, far), (far, near)):
-                    self._threads.append(threading.Thread(target=self._carry, args=ends))
-                    self._threads[-1].start()
+                with self._lock:
+                    if self._is_cut:
+                        near.close()
+                    else:
+                        self._connect(near)
+
+    def _connect(self, near: socket.socket) -> None:
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(self._target)
+        self._open += [near, far]
+        for ends in ((near, far), (far, near)):
+            self._carriers.append(threading.Thread(target=self._carry, args=ends))
+            self._carriers[-1].start()
 
     @staticmethod
     def _carry(source: socket.socket, target: socket.socket) -> None:
@@ -62,9 +72,16 @@ class Link:
             target.shutdown(socket.SHUT_RDWR)
 
     def cut(self) -> None:
+        with self._lock:
+            self._is_cut = True
         hang_up(*self._open)
-        for thread in self._threads:
+        for thread in self._carriers:
             thread.join()
+
+    def close(self) -> None:
+        self.cut()
+        hang_up(self._listener)
+        self._thread.join()
 
 
 class Pair:
@@ -89,7 +106,7 @@ class Pair:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.link.cut()
+        self.link.close()
         self.replica.stop()
         self.primary.stop()
         self._folder.cleanup()
@@ -161,6 +178,7 @@ def once(namespace: str, seed: int, *, cut: bool = True) -> Counter[str]:
     draw = random.Random(seed)
     with Pair() as pair, Load(pair.url, namespace, seed) as load, drainer(pair, namespace) as drain:
         load.history.await_more(draw.randint(1, BETWEEN))
+        pair.await_replica()
         if cut:
             pair.link.cut()
             load.history.await_more(draw.randint(20, BETWEEN))

@@ -54,6 +54,10 @@ def call(store: RedisStore, asked: Asked, amount: int) -> Any:
     return method(asked.user, amount, idempotency_key=asked.op_id)
 
 
+class Wiped(Exception):
+    """The server was found without its data."""
+
+
 class History:
     """What callers were told: amounts in credits by operation, and counts.
 
@@ -93,11 +97,14 @@ class History:
 
         Raises:
             TimeoutError: They were not.
+            Wiped: The server has lost its data; there will be no more.
         """
         with self._changed:
             wanted = what(self) + n
             if not self._changed.wait_for(lambda: self.wiped or what(self) >= wanted, LIMIT_S):
                 raise TimeoutError(f"{what(self)} of {wanted}, {dict(self.seen)}")
+            if self.wiped:
+                raise Wiped
 
 
 class Load:
@@ -121,7 +128,7 @@ class Load:
         self._patient, self._hasty = self._opened(PATIENT), self._opened(HASTY)
         self._stopping, self._up = threading.Event(), threading.Event()
         self._up.set()
-        self._failed: list[BaseException] = []
+        self.failed: list[BaseException] = []
         self._threads = [threading.Thread(target=self._work, args=(at,)) for at in range(workers)]
 
     def _opened(self, policy: RetryPolicy) -> RedisStore:
@@ -147,8 +154,8 @@ class Load:
         self.end()
         self._patient.close()
         self._hasty.close()
-        if self._failed and kind is None:
-            raise self._failed[0]
+        if self.failed and kind in (None, Wiped):
+            raise self.failed[0]
 
     @contextlib.contextmanager
     def away(self) -> Any:
@@ -185,7 +192,7 @@ class Load:
         except NeedsRestore:
             self.history.end()
         except BaseException as error:  # told where the block ends
-            self._failed.append(error)
+            self.failed.append(error)
             self.history.end()
 
     def _send(self, store: RedisStore, asked: Asked, amount: int) -> bool:

@@ -43,6 +43,10 @@ class Disk:
         }  # fmt: skip
         self.cut = 0
 
+    def syncs(self) -> int:
+        """How many there were."""
+        return self._log.read_bytes().count(b"\n")
+
     def lose_power(self, folder: Path) -> None:
         """Cuts each file of a killed server's AOF to what was synced of it."""
         synced = dict(map(int, line.split()) for line in self._log.read_text().splitlines())

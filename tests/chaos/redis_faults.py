@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from collections import Counter
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from audit import audit
-from load import USERS, Load
+from load import USERS, Load, Wiped
 from power import Disk
 from servers import PERSISTENT, RedisProcess
 
@@ -20,7 +21,7 @@ BETWEEN = 300
 #: Bytes that are torn from the end of an AOF, at most.
 TORN_BYTES = 2_000
 #: What a busy disk takes for a sync.
-SLOW_US = 200_000
+SLOW_US = 400_000
 Fault = Callable[[RedisProcess, Load, random.Random], None]
 
 
@@ -37,15 +38,16 @@ def strike(server: RedisProcess, faults: list[Fault], namespace: str, seed: int,
     Returns:
         What ``audit`` finds, ``faults``, and what callers met.
     """
-    draw = random.Random(seed)
+    draw, done = random.Random(seed), 0
     try:
-        with Load(server.url, namespace, seed, **options) as load:
+        with contextlib.suppress(Wiped), Load(server.url, namespace, seed, **options) as load:
             for fault in faults:
                 load.history.await_more(draw.randint(1, BETWEEN))
                 fault(server, load, draw)
+                done += 1
             load.history.await_more(1)
         seen = audit(server, namespace, load.history) + load.history.seen
-        return seen + Counter(faults=len(faults), wiped=load.history.wiped)
+        return seen + Counter(faults=done, wiped=load.history.wiped)
     finally:
         server.stop()
 
@@ -54,6 +56,15 @@ def killed(server: RedisProcess, load: Load, _draw: random.Random) -> None:
     with load.away():
         server.kill()
         server.start()
+
+
+def killed_in_a_sync(server: RedisProcess, load: Load, draw: random.Random) -> None:
+    """Killed when operations were acknowledged while a sync was under way; one that began later than they did."""
+    for wanted in (0, 1):
+        while server.client.info("persistence")["aof_pending_bio_fsync"] != wanted:
+            load.history.await_more(1)
+    load.history.await_more(20)
+    killed(server, load, draw)
 
 
 def paused(server: RedisProcess, load: Load, _draw: random.Random) -> None:
@@ -119,9 +130,7 @@ def kills(namespace: str, n: int, seed: int, *, fsync: str = "always", anew: boo
     return strike(server, [killed] * n, namespace, seed, anew=anew)
 
 
-def power_losses(
-    namespace: str, n: int, seed: int, *, fsync: str = "always", slow: bool = False, cut: bool = True
-) -> Counter[str]:
+def power_losses(namespace: str, n: int, seed: int, *, fsync: str = "always", kept: bool = False) -> Counter[str]:
     """Cuts the power n times: kills the server, and takes from its AOF what was not synced.
 
     Args:
@@ -129,24 +138,29 @@ def power_losses(
         n: How many times.
         seed: Chooses moments and operations.
         fsync: When the AOF is synced.
-        slow: Whether syncing takes long.
-        cut: Without it the server is only killed: the disk keeps what it was handed.
+        kept: Whether the server is only killed, during syncs that take long: the disk keeps what it was handed.
 
     Raises:
         NotMeasured: There is no C compiler.
     """
-    disk = Disk(SLOW_US if slow else 0)
+    disk = Disk(SLOW_US if kept else 0)
 
-    def powerless(server: RedisProcess, load: Load, _draw: random.Random) -> None:
+    def powerless(server: RedisProcess, load: Load, draw: random.Random) -> None:
+        if fsync != "always":  # else nothing at all would be left of the first second
+            begun = disk.syncs()
+            while disk.syncs() == begun:
+                load.history.await_more(1)
+            load.history.await_more(draw.randint(1, BETWEEN))
         with load.away():
             server.kill()
-            if cut:
-                disk.lose_power(server.folder)
+            disk.lose_power(server.folder)
             server.start()
 
     try:
         server = RedisProcess(*PERSISTENT, fsync, environment=disk.environment)
-        return strike(server, [powerless] * n, namespace, seed) + Counter({"bytes cut": disk.cut})
+        return strike(server, [killed_in_a_sync if kept else powerless] * n, namespace, seed) + Counter(
+            {"bytes cut": disk.cut}
+        )
     finally:
         disk.close()
 

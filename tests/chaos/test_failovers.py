@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import audit
 import failovers
 import pytest
+
+from ducto_redis import RedisStore
+from ducto_redis.durable import LedgerDrain
+from ducto_redis.errors import NeedsRestore
 
 FAILOVERS = 3
 
@@ -31,3 +37,14 @@ def test_a_redis_older_than_sql_is_told(namespace, ahead_ms):
     ids went back with the clock."""
     seen = failovers.ahead(namespace, ahead_ms)
     assert dict(seen) == {"at once": 1, "later": 2, "kept": 3}
+
+
+def test_a_redis_that_came_back_empty_is_told(server, namespace, tmp_path):
+    """A drainer that was there before does not take it for one without anything new."""
+    with RedisStore.from_url(server.url, namespace=namespace, shards=2) as store:
+        store.setup()
+        with contextlib.closing(LedgerDrain(store, f"sqlite:///{tmp_path}/ledger.db")) as drain:
+            drain.drain()
+            server.client.delete(*server.client.keys(f"{namespace}:*"))
+            with pytest.raises(NeedsRestore):
+                drain.drain()

@@ -83,9 +83,9 @@ def test_control_power_lost_between_syncs(namespace, record_property):
 def test_control_killed_during_a_sync(namespace, record_property):
     """appendfsync everysec holds writing back while the disk is busy with a sync: killed then, Redis loses what it had
     acknowledged, though the power stays."""
-    seen = on_a_disk(namespace, 3, record_property, fsync="everysec", slow=True, cut=False)
+    seen = on_a_disk(namespace, 2, record_property, fsync="everysec", kept=True)
     if seen:
-        record_property("figure", f"control, Redis killed during syncs of 0.2 s, appendfsync everysec: {told(seen)}")
+        record_property("figure", f"control, Redis killed during syncs of 0.4 s, appendfsync everysec: {told(seen)}")
         assert seen["lost"] > 0
         assert audit.wrong(seen, may_lose=True) == {}, seen
 
