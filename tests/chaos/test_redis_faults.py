@@ -73,7 +73,7 @@ def test_power_lost_after_a_sync(namespace, record_property):
 
 def test_control_power_lost_between_syncs(namespace, record_property):
     """appendfsync everysec: what was acknowledged since the last sync is gone, and the rest adds up."""
-    seen = on_a_disk(namespace, 3, record_property, fsync="everysec")
+    seen = on_a_disk(namespace, 2, record_property, fsync="everysec")
     if seen:
         record_property("figure", f"control, power lost, appendfsync everysec: {told(seen)}")
         assert seen["lost"] > 0

@@ -9,7 +9,7 @@ import sql_faults
 from ducto_redis import RedisStore
 from ducto_redis.durable import LedgerDrain
 
-FAULTS = 6
+FAULTS = 3
 
 
 def test_sql_that_is_locked_full_or_gone(server, namespace, record_property):
