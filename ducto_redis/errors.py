@@ -104,7 +104,7 @@ class AuthenticationFailed(ConfigError):
 
 
 class LedgerFork(StoreError):
-    """Redis and SQL hold different entries under the same number; nothing was written."""
+    """Redis and SQL hold different entries under the same number, or Redis is the older one; nothing was written."""
 
 
 class LedgerBehind(LedgerFork):

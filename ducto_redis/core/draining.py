@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ducto_redis.core.codec import code_of
+from ducto_redis.codes import Code
+from ducto_redis.core.codec import code_of, message_of
 from ducto_redis.core.flows import ready
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Reply
+from ducto_redis.errors import NeedsRestore
 
 #: Before every stream id.
 BEGINNING: Final = "0-0"
@@ -34,14 +36,23 @@ def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPa
         shard: The shard.
         after: The stream id of the last entry that is known.
         limit: How many entries at most.
+
+    Raises:
+        NeedsRestore: The shard is gone, or of another generation.
     """
     yield from ready(space)
-    ledger, _ = space.keys.shard_keys(shard)
-    page, info = yield Ask((("XRANGE", ledger, f"({after}", "+", "COUNT", limit), ("XINFO", "STREAM", ledger)))
-    entries = tuple((entry_id.decode(), *held_in(fields)) for entry_id, fields in page)
-    # Also of a stream that is empty; the embedded engine says 0-0 then, which tells nothing.
+    ledger, config = space.keys.shard_keys(shard)
+    page, generation = yield Ask((("XRANGE", ledger, f"({after}", "+", "COUNT", limit), ("HGET", config, "generation")))
+    if generation != space.known.generation:
+        raise NeedsRestore(message_of(Code.NEEDS_RESTORE))
+    if page:
+        entries = tuple((entry_id.decode(), *held_in(fields)) for entry_id, fields in page)
+        return LedgerPart(entries, len(page) == limit, entries[-1][0])
+    # Where nothing is new, what is there may be older than what was carried.
+    [info] = yield Ask((("XINFO", "STREAM", ledger),))
     last = info[info.index(b"last-generated-id") + 1].decode()
-    return LedgerPart(entries, len(page) == limit, "" if last == BEGINNING else last)
+    # The embedded engine says 0-0 of a stream that is empty, which tells nothing.
+    return LedgerPart((), more=False, last="" if last == BEGINNING else last)
 
 
 def held_in(fields: Sequence[bytes]) -> tuple[bool, bytes]:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from ducto_redis.core import draining
 from ducto_redis.core.draining import BEGINNING, LedgerPart
 from ducto_redis.durable.database import open_database, told_by
-from ducto_redis.durable.namespaces import claim
+from ducto_redis.durable.namespaces import claim, lock
 from ducto_redis.durable.rows import ROOT, Part, insert_rows, read_rows, without_dead, without_known
 from ducto_redis.durable.schema import dead, dirty, ledger, position
 from ducto_redis.durable.upserts import upsert
@@ -180,6 +180,7 @@ class LedgerDrain:
 
     def _commit(self, parts: list[Part], result: DrainResult) -> None:
         with self.engine.begin() as connection:
+            lock(connection, self._space.name, alone=False)
             for part in parts:
                 self._move(connection, part)
             insert_rows(connection, ledger, [row for part in parts for row in part.rows])
