@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ducto_redis.core.codec import code_of
+from ducto_redis.codes import Code
+from ducto_redis.core.codec import code_of, message_of
 from ducto_redis.core.flows import ready
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Reply
+from ducto_redis.errors import NeedsRestore
 
 #: Before every stream id.
 BEGINNING: Final = "0-0"
@@ -33,10 +35,16 @@ def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPa
         shard: The shard.
         after: The stream id of the last entry that is known.
         limit: How many entries at most.
+
+    Raises:
+        NeedsRestore: The shard holds another life of the namespace than is known, or nothing.
     """
     yield from ready(space)
-    ledger, _ = space.keys.shard_keys(shard)
-    [page] = yield Ask((("XRANGE", ledger, f"({after}", "+", "COUNT", limit),))
+    ledger, config = space.keys.shard_keys(shard)
+    asked = (("XRANGE", ledger, f"({after}", "+", "COUNT", limit), ("HGET", config, "generation"))
+    page, generation = yield Ask(asked)
+    if generation != space.known.generation:
+        raise NeedsRestore(message_of(Code.NEEDS_RESTORE))
     return LedgerPart(tuple((entry_id.decode(), *_held(fields)) for entry_id, fields in page), len(page) == limit)
 
 
