@@ -1,8 +1,22 @@
 """The ledger in SQL, snapshots and restore: what survives Redis (extra ``durable``; ``docs/durability.md``)."""
 
+from ducto_redis.durable.books import DaySpend, SqlBooks, books_in_redis, books_in_sql, settled_by_day
 from ducto_redis.durable.database import open_database
 from ducto_redis.durable.drain import DrainResult, LedgerDrain
 from ducto_redis.durable.restore import Restore, RestoreResult
 from ducto_redis.durable.snapshots import SnapshotResult, Snapshots
 
-__all__ = ["DrainResult", "LedgerDrain", "Restore", "RestoreResult", "SnapshotResult", "Snapshots", "open_database"]
+__all__ = [
+    "DaySpend",
+    "DrainResult",
+    "LedgerDrain",
+    "Restore",
+    "RestoreResult",
+    "SnapshotResult",
+    "Snapshots",
+    "SqlBooks",
+    "books_in_redis",
+    "books_in_sql",
+    "open_database",
+    "settled_by_day",
+]
