@@ -10,7 +10,7 @@ from ducto_redis.core.codec import code_of, message_of
 from ducto_redis.core.flows import ready
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Reply
-from ducto_redis.errors import NeedsRestore
+from ducto_redis.errors import NeedsRestore, ScriptFailed
 
 #: Before every stream id.
 BEGINNING: Final = "0-0"
@@ -18,13 +18,14 @@ _NONE: Final = b"none"
 
 
 class LedgerPart(NamedTuple):
-    """Entries of a shard behind a position, oldest first; ``more``: there may be others.
+    """Entries of a shard behind a position, oldest first; ``more``: there may be others; ``last``: where it ends.
 
     Of each its stream id, whether it has the one field of an entry, and what it holds.
     """
 
     entries: tuple[tuple[str, bool, bytes], ...]
     more: bool
+    last: str = ""
 
 
 def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPart]:
@@ -41,11 +42,20 @@ def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPa
     """
     yield from ready(space)
     ledger, config = space.keys.shard_keys(shard)
-    asked = (("XRANGE", ledger, f"({after}", "+", "COUNT", limit), ("HGET", config, "generation"))
-    page, generation = yield Ask(asked)
+    of_config = ("HGET", config, "generation")
+    asked = (("XRANGE", ledger, f"({after}", "+", "COUNT", limit), of_config, ("XINFO", "STREAM", ledger))
+    try:
+        page, generation, info = yield Ask(asked)
+    except ScriptFailed:
+        [generation] = yield Ask((of_config,))
+        if generation == space.known.generation:
+            raise
     if generation != space.known.generation:
         raise NeedsRestore(message_of(Code.NEEDS_RESTORE))
-    return LedgerPart(tuple((entry_id.decode(), *_held(fields)) for entry_id, fields in page), len(page) == limit)
+    entries = tuple((entry_id.decode(), *_held(fields)) for entry_id, fields in page)
+    # Also of a stream that is empty; the embedded engine says 0-0 then, which tells nothing.
+    last = info[info.index(b"last-generated-id") + 1].decode()
+    return LedgerPart(entries, len(page) == limit, "" if last == BEGINNING else last)
 
 
 def _held(fields: Sequence[bytes]) -> tuple[bool, bytes]:
@@ -85,3 +95,12 @@ def register(space: Space, *, wanted: bool) -> Flow[None]:
     yield from ready(space)
     behind = BEGINNING.encode() if wanted else _NONE
     yield Batch(tuple(_call(space, shard, behind) for shard in range(space.known.shards)))
+
+
+def backlog(space: Space) -> Flow[int]:
+    """How many entries wait to be carried away, of all shards."""
+    yield from ready(space)
+    lengths: list[int] = []
+    for shard in range(space.known.shards):
+        lengths += yield Ask((("XLEN", space.keys.shard_keys(shard)[0]),))
+    return sum(lengths)

@@ -5,15 +5,19 @@ from ducto_redis.durable.database import open_database
 from ducto_redis.durable.drain import DrainResult, LedgerDrain
 from ducto_redis.durable.restore import Restore, RestoreResult
 from ducto_redis.durable.snapshots import SnapshotResult, Snapshots
+from ducto_redis.durable.snapshotter import AsyncSnapshotter, Lag, Snapshotter
 
 __all__ = [
+    "AsyncSnapshotter",
     "DaySpend",
     "DrainResult",
+    "Lag",
     "LedgerDrain",
     "Restore",
     "RestoreResult",
     "SnapshotResult",
     "Snapshots",
+    "Snapshotter",
     "SqlBooks",
     "books_in_redis",
     "books_in_sql",

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
 
 from ducto_redis.durable.migrations import create_or_migrate
 from ducto_redis.errors import AuthenticationFailed, ConfigError, StoreError, StoreUnavailable
@@ -136,6 +136,20 @@ def _refused(url: URL, cause: SQLAlchemyError) -> StoreError:
     return StoreUnavailable(f"the database did not answer: {said}")
 
 
+def _own_by_process(engine: Engine) -> None:
+    """Makes a forked child open connections of its own: those of its parent are the parent's."""
+
+    @event.listens_for(engine, "connect")
+    def opened(_connection: Any, record: Any) -> None:
+        record.info["pid"] = os.getpid()
+
+    @event.listens_for(engine, "checkout")
+    def taken(_connection: Any, record: Any, proxy: Any) -> None:
+        if record.info.get("pid") != os.getpid():
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise DisconnectionError("opened by another process")
+
+
 def open_database(url: str) -> Engine:
     """Opens a database, creating the tables where there are none and bringing older ones forward.
 
@@ -156,6 +170,7 @@ def open_database(url: str) -> Engine:
         raise ConfigError(f'PostgreSQL needs psycopg 3: pip install "ducto-redis[postgres]" ({cause})') from cause
     except (ArgumentError, ValueError, OSError) as cause:
         raise ConfigError(f"the database cannot be opened: {cause}") from cause
+    _own_by_process(engine)
     try:
         if not of_sqlite:
             _check_postgres(engine)

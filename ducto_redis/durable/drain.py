@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,7 +23,7 @@ from ducto_redis.durable.namespaces import claim
 from ducto_redis.durable.rows import ROOT, Part, insert_rows, read_rows, without_dead, without_known
 from ducto_redis.durable.schema import dead, dirty, ledger, position
 from ducto_redis.durable.upserts import upsert
-from ducto_redis.errors import LedgerFork, NeedsRestore, SchemaNewer, StoreError, StoreUnavailable
+from ducto_redis.errors import LedgerBehind, LedgerFork, NeedsRestore, SchemaNewer, StoreError, StoreUnavailable
 from ducto_redis.store import RedisStore
 
 #: Entries that are read and committed at a time, of one shard or of several.
@@ -67,19 +67,21 @@ class LedgerDrain:
         StoreUnavailable: It could not be reached.
     """
 
+    #: Of a lease (``durable.lease``): what was carried under a higher one is not moved any more. None: without a lease.
+    token: int | None = None
     #: Tests stop a drain at these places.
     at_point: Callable[[str], None] = staticmethod(lambda _point: None)
 
     def __init__(self, store: RedisStore, url: str, *, trim: bool = True) -> None:
         self._run, self._space = store._driver.run_flow, store._space  # noqa: SLF001 - one package
         self._trim = trim
-        self._engine: Engine = open_database(url)
+        self.engine: Engine = open_database(url)
         self._registered = False
         self._trimmed: dict[int, str] = {}
 
     def close(self) -> None:
         """Closes the database; the store stays open."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def unregister(self) -> None:
         """Says that nobody drains the namespace any more: the sweep bounds its ledger again."""
@@ -92,6 +94,7 @@ class LedgerDrain:
         Raises:
             NeedsRestore: SQL holds another life of the namespace, Redis none, or it is being restored; nothing was
                 written.
+            LedgerBehind: Redis came back from an older state than what was carried; nothing was written.
             LedgerFork: SQL holds another entry under the same number; nothing of that shard was written, the others
                 were carried.
             SchemaNewer: A newer release wrote an entry; nothing of that part of its shard was written.
@@ -112,11 +115,11 @@ class LedgerDrain:
 
     def _claim(self) -> None:
         try:
-            claim(self._engine, self._space)
+            claim(self.engine, self._space)
         except NeedsRestore as met:
             # It may have been restored since this drainer knew it: then Redis holds what SQL does.
             self._run(adopt_other(self._space, met))
-            claim(self._engine, self._space)
+            claim(self.engine, self._space)
 
     def _pass(self, result: DrainResult, failures: list[StoreError]) -> None:
         """Shard by shard, whose parts are committed together until they have filled one."""
@@ -129,6 +132,7 @@ class LedgerDrain:
                 room = PART - sum(part.count for part in group)
                 read: LedgerPart = self._run(draining.read_part(self._space, shard, before, room))
                 self.at_point("read")
+                _check_order(shard, before, read)
                 try:
                     group.append(read_rows(self._space.name, shard, before, read))
                 except SchemaNewer as cause:
@@ -144,9 +148,9 @@ class LedgerDrain:
     def _positions(self) -> list[str]:
         """Where each shard's drain is; where it has not begun, it begins."""
         name, shards = self._space.name, range(self._space.known.shards)
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
         begin = dialect.insert(position).on_conflict_do_nothing()
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             found = select(position.c.shard, position.c.last).where(position.c.namespace == name)
             known = {row.shard: row.last for row in connection.execute(found)}
             new = [each for each in shards if each not in known]
@@ -185,7 +189,7 @@ class LedgerDrain:
         return left
 
     def _commit(self, parts: list[Part], result: DrainResult) -> None:
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             for part in parts:
                 self._move(connection, part)
             insert_rows(connection, ledger, [row for part in parts for row in part.rows])
@@ -199,7 +203,7 @@ class LedgerDrain:
 
     def _compare_and_commit(self, part: Part, result: DrainResult) -> None:
         """Also where some are there already - a restore, a position that was lost: the others are written."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             where = (position.c.namespace == self._space.name, position.c.shard == part.shard)
             if connection.execute(select(position.c.last).where(*where)).scalar() != part.before:
                 raise _Overtaken
@@ -215,6 +219,28 @@ class LedgerDrain:
         """
         of_shard = (position.c.namespace == self._space.name, position.c.shard == part.shard)
         move = update(position).where(*of_shard, position.c.last == part.before)
-        moved = connection.execute(move.values(last=part.last, entries=position.c.entries + part.count)).rowcount
+        values: dict[str, Any] = {"last": part.last, "entries": position.c.entries + part.count}
+        if self.token is not None:
+            move, values = move.where(position.c.token <= self.token), values | {"token": self.token}
+        moved = connection.execute(move.values(values)).rowcount
         if moved != 1:
             raise _Overtaken
+
+
+def _check_order(shard: int, before: str, read: LedgerPart) -> None:
+    """Makes sure that Redis has what SQL has.
+
+    Raises:
+        LedgerBehind: Its ledger ends before what was carried of it.
+    """
+    if read.last and _number(read.last) < _number(before):
+        raise LedgerBehind(
+            f"the ledger of shard {shard} ends at {read.last}, and the database has carried it to {before}: this Redis"
+            " came back from an older state (a snapshot of its own, a replica that was behind). Nothing was written."
+            " `ducto-redis verify --sql` tells what it lacks, `ducto-redis restore --prefer sql` brings it back"
+        )
+
+
+def _number(stream_id: str) -> tuple[int, int]:
+    at_ms, _, count = stream_id.partition("-")
+    return int(at_ms), int(count)

@@ -106,3 +106,13 @@ dirty = Table(
     Column("namespace", String(_NAME), primary_key=True),
     Column("root", String(ROOT_BYTES), primary_key=True),
 )
+
+#: Who drains a namespace: of many processes one, under a token that grows with each that takes over.
+leases = Table(
+    "ducto_lease",
+    metadata,
+    Column("namespace", String(_NAME), primary_key=True),
+    Column("token", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+)

@@ -8,8 +8,8 @@ from ducto_redis import SpendCap
 from ducto_redis.core.totals import Totals
 from ducto_redis.durable import (
     LedgerDrain,
-    SqlBooks,
     Snapshots,
+    SqlBooks,
     books_in_redis,
     books_in_sql,
     open_database,

@@ -26,7 +26,7 @@ def wipe(server, namespace):
 
 
 def test_it_goes_on_behind_a_restore(server, namespace, store, database, drain):
-    """Refused while the namespace is gone or being restored; then, without being opened anew, it carries new entries."""
+    """Refused while the namespace is gone or being restored; then it carries new entries, without being made anew."""
     wipe(server, namespace)
     with pytest.raises(NeedsRestore):
         drain.drain()
@@ -59,4 +59,4 @@ def test_it_mixes_no_two_lives(server, namespace, database, drain):
             with pytest.raises(NeedsRestore):
                 drain.drain()
     assert database.rows() == before
-    assert Snapshots(drain._engine, namespace).update().broken == {}
+    assert Snapshots(drain.engine, namespace).update().broken == {}

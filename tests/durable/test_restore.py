@@ -341,7 +341,7 @@ def test_a_snapshot_that_was_altered(server, namespace, store, url, value):
     before = seen(store)
     drained(store, url)
     drain = LedgerDrain(store, url)
-    Snapshots(drain._engine, namespace).update()
+    Snapshots(drain.engine, namespace).update()
     drain.close()
     run_sql(url, f"update ducto_root set data = {value} where root = 'acme'")
     wipe(server, namespace)
@@ -357,7 +357,7 @@ def test_snapshots_go_forward_by_what_changed(store, url):
     work(store)
     drain = LedgerDrain(store, url)
     rows = drain.drain().rows
-    snapshots = Snapshots(drain._engine, store._space.name)
+    snapshots = Snapshots(drain.engine, store._space.name)
     assert snapshots.behind() == 3
     assert (snapshots.update().entries, snapshots.behind()) == (rows - 2, 0)
     store.add_credits("alice", 1)
