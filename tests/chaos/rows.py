@@ -23,6 +23,7 @@ import callers
 import cancellation
 import drains
 import executions
+import replays as replaying
 import workers
 
 TESTS = Path(__file__).parents[1]
@@ -136,8 +137,13 @@ def zones(_server, _namespace, n, seed):
 
 
 def drain(server, namespace, n, seed):
-    seen = drains.run_on_each(server, namespace, n, seed)
+    seen = drains.on_each(server, namespace, n, seed)
     return Figure(seen["entries"], seen["lost"] + seen["doubled"] + seen["other"], Counter(killed=seen["killed"]))
+
+
+def replays(_server, namespace, n, seed):
+    seen = replaying.run_all(namespace, n, seed)
+    return Figure(seen["acknowledged"], sum(replaying.wrong(seen).values()), seen)
 
 
 def memory(_server, _namespace, n, seed):
@@ -160,5 +166,11 @@ ROWS: dict[str, Row] = {
     "hostile-ids": Row("ids that share a key", "pairs", 20_000, hostile_ids),
     "zones": Row("gaps or overlaps of periods in any zone", "periods", 250_000, zones),
     "drain": Row("rows of SQL lost, doubled or changed by killed drainers", "entries", 5_000, drain),
+    "replays": Row(
+        "operations doubled, lost or half done, units created and caps passed over kills and restores of a replay",
+        "operations",
+        2_000,
+        replays,
+    ),
     "memory": Row("runs in which memory grew", "changes of a day", 20_000, memory),
 }
