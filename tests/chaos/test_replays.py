@@ -43,7 +43,7 @@ def test_a_restore_that_forgets_is_found(namespace, tmp_path, monkeypatch, recor
     seen = replays.run(namespace, database, REQUESTS, 1, "quiet")
     database.close()
     record_property("figure", f"replay, control, a restore without operation records: {seen['doubled']} rows doubled")
-    assert seen["doubled"] > 50
+    assert seen["doubled"] > 10
     assert replays.wrong(seen)["not once"] >= seen["doubled"]
 
 
