@@ -1,5 +1,6 @@
 """The ledger in SQL, snapshots and restore: what survives Redis (extra ``durable``; ``docs/durability.md``)."""
 
+from ducto_redis.durable.books import DaySpend, SqlBooks, books_in_redis, books_in_sql, settled_by_day
 from ducto_redis.durable.database import open_database
 from ducto_redis.durable.drain import DrainResult, LedgerDrain
 from ducto_redis.durable.history import SqlHistory
@@ -11,6 +12,7 @@ from ducto_redis.durable.verifying import verify_sql
 
 __all__ = [
     "AsyncSnapshotter",
+    "DaySpend",
     "DrainResult",
     "Lag",
     "LedgerDrain",
@@ -19,8 +21,12 @@ __all__ = [
     "SnapshotResult",
     "Snapshots",
     "Snapshotter",
+    "SqlBooks",
     "SqlHistory",
     "SqlLedger",
+    "books_in_redis",
+    "books_in_sql",
     "open_database",
+    "settled_by_day",
     "verify_sql",
 ]
