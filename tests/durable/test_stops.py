@@ -23,7 +23,7 @@ def test_stopped_anywhere_it_goes_on(server, namespace, store, database, monkeyp
     total, stops = [], 0
     for stop_at in itertools.count(1):
         work(store, 2)
-        charge_many(store, 200)
+        charge_many(store, 300)
         total = list(dict.fromkeys([*total, *ledger_of(server, namespace)]))
         drain, met = LedgerDrain(store, database.url), itertools.count(1)
 
