@@ -28,6 +28,7 @@ import failovers
 import power
 import redis_faults
 import replays as replaying
+import restores
 import sql_faults
 import workers
 
@@ -146,6 +147,11 @@ def drain(server, namespace, n, seed):
     return Figure(seen["entries"], seen["lost"] + seen["doubled"] + seen["other"], Counter(killed=seen["killed"]))
 
 
+def restored(server, namespace, n, seed):
+    seen = restores.on_each(server, namespace, n, seed)
+    return Figure(seen["accounts"], seen["differ"] + seen["differences"], seen)
+
+
 def replays(_server, namespace, n, seed):
     seen = replaying.run_all(namespace, n, seed)
     return Figure(seen["acknowledged"], sum(replaying.wrong(seen).values()), seen)
@@ -240,6 +246,7 @@ ROWS: dict[str, Row] = {
         12,
         failing_sql,
     ),
+    "restores": Row("accounts that differ after Redis was wiped and restored from SQL", "accounts", 10_000, restored),
     "replays": Row(
         "operations doubled, lost or half done, units created and caps passed over kills and restores of a replay",
         "operations",

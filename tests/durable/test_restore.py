@@ -225,25 +225,6 @@ def test_killed_anywhere_it_goes_on(server, namespace, store, url, point):
     assert seen(store) == before
 
 
-def test_a_thousand_accounts(server, namespace, store, url, record_property):
-    """A wipe after the last drain: 0 accounts differ; the control, a copy of each from before, lost what came."""
-    users = [f"u{at}" for at in range(1_000)]
-    for user in users:
-        store.add_credits(user, 100)
-    copies = {user: server.client.dump(store._space.keys.account(user).keys[0]) for user in users}
-    for at, user in enumerate(users):
-        store.settle(user, store.reserve(user, 50), at % 50)
-    before = {user: store.get_available(user) for user in users}
-    drained(store, url)
-    wipe(server, namespace)
-    restored(store, url)
-    differ = sum(store.get_available(user) != before[user] for user in users)
-    old = sum(server.client.dump(store._space.keys.account(user).keys[0]) == copies[user] for user in users)
-    figure = f"{differ} of {len(users)} accounts differ after a wipe and a restore"
-    record_property("figure", f"{figure}; unprotected control, a copy of each taken before: {len(users) - old} differ")
-    assert (differ, old) == (0, 0)
-
-
 def test_a_live_namespace_is_not_touched(server, store, url):
     """Accounts that are there are given up only on demand; what was drained of them comes back then."""
     work(store)
