@@ -50,8 +50,7 @@ class Repeated:
         os.register_at_fork(after_in_child=in_child)
 
     def step(self) -> None:
-        """One run; what it raises of ours is kept in ``last_error``."""
-        raise NotImplementedError
+        """One run, which subclasses say; what it raises of ours is kept in ``last_error``."""
 
     def revive(self) -> None:
         """Goes on in a forked child, which has none of its parent's threads, unless it was stopped."""

@@ -22,6 +22,13 @@ RedisOption = Annotated[
         help="A server (redis://, rediss://, unix://); without one the embedded engine, which is empty.",
     ),
 ]  # fmt: skip
+SqlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sql", metavar="URL", envvar="DUCTO_SQL_URL",
+        help="The database that LedgerDrain writes: sqlite:///ledger.db, postgresql+psycopg://...",
+    ),
+]  # fmt: skip
 NamespaceOption = Annotated[str, typer.Option(envvar="DUCTO_NAMESPACE", help="The installation on that server.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

@@ -10,7 +10,7 @@ from ducto_redis.core.codec import code_of, message_of
 from ducto_redis.core.flows import ready
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Reply
-from ducto_redis.errors import NeedsRestore, ScriptFailed
+from ducto_redis.errors import NeedsRestore
 
 #: Before every stream id.
 BEGINNING: Final = "0-0"
@@ -42,23 +42,21 @@ def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPa
     """
     yield from ready(space)
     ledger, config = space.keys.shard_keys(shard)
-    of_config = ("HGET", config, "generation")
-    asked = (("XRANGE", ledger, f"({after}", "+", "COUNT", limit), of_config, ("XINFO", "STREAM", ledger))
-    try:
-        page, generation, info = yield Ask(asked)
-    except ScriptFailed:
-        [generation] = yield Ask((of_config,))
-        if generation == space.known.generation:
-            raise
+    page, generation = yield Ask((("XRANGE", ledger, f"({after}", "+", "COUNT", limit), ("HGET", config, "generation")))
     if generation != space.known.generation:
         raise NeedsRestore(message_of(Code.NEEDS_RESTORE))
-    entries = tuple((entry_id.decode(), *_held(fields)) for entry_id, fields in page)
-    # Also of a stream that is empty; the embedded engine says 0-0 then, which tells nothing.
+    if page:
+        entries = tuple((entry_id.decode(), *held_in(fields)) for entry_id, fields in page)
+        return LedgerPart(entries, len(page) == limit, entries[-1][0])
+    # Where nothing is new, what is there may be older than what was carried.
+    [info] = yield Ask((("XINFO", "STREAM", ledger),))
     last = info[info.index(b"last-generated-id") + 1].decode()
-    return LedgerPart(entries, len(page) == limit, "" if last == BEGINNING else last)
+    # The embedded engine says 0-0 of a stream that is empty, which tells nothing.
+    return LedgerPart((), more=False, last="" if last == BEGINNING else last)
 
 
-def _held(fields: Sequence[bytes]) -> tuple[bool, bytes]:
+def held_in(fields: Sequence[bytes]) -> tuple[bool, bytes]:
+    """Whether the fields in a stream are those of an entry, and what they hold."""
     is_entry = len(fields) == 2 and fields[0] == b"e"  # noqa: PLR2004 - a name and a value
     return is_entry, fields[1] if is_entry else b"".join(fields)
 

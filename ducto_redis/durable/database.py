@@ -76,12 +76,23 @@ def _make_private(url: URL) -> None:
         os.close(handle)
 
 
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """Which file lies there; None where there is none, and for a database in memory."""
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
+
+
 def _sqlite(url: URL) -> Engine:
     _make_private(url)
+    path = Path(url.database).absolute() if url.database and url.database != ":memory:" else None
     engine = create_engine(url, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
-    def settings(connection: Any, _record: Any) -> None:
+    def settings(connection: Any, record: Any) -> None:
+        record.info["file"] = _identity(path)
         # The driver's own transactions begin too late: reading and writing must be one.
         connection.isolation_level = None
         for pragma in _SQLITE:
@@ -89,6 +100,9 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
+        # SQLite goes on in a file that was deleted or replaced, where nobody will find what it commits.
+        if connection.info["file"] != _identity(path):
+            raise SQLAlchemyError(f"the file {path} is gone, or another one than was opened; open the database anew")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

@@ -19,11 +19,11 @@ from ducto_redis.core import draining
 from ducto_redis.core.draining import BEGINNING, LedgerPart
 from ducto_redis.core.flows import adopt_other
 from ducto_redis.durable.database import open_database, told_by
-from ducto_redis.durable.namespaces import claim
+from ducto_redis.durable.namespaces import claim, lock
 from ducto_redis.durable.rows import ROOT, Part, insert_rows, read_rows, without_dead, without_known
 from ducto_redis.durable.schema import dead, dirty, ledger, position
 from ducto_redis.durable.upserts import upsert
-from ducto_redis.errors import LedgerBehind, LedgerFork, NeedsRestore, SchemaNewer, StoreError, StoreUnavailable
+from ducto_redis.errors import LedgerFork, NeedsRestore, SchemaNewer, StoreError, StoreUnavailable
 from ducto_redis.store import RedisStore
 
 #: Entries that are read and committed at a time, of one shard or of several.
@@ -94,8 +94,8 @@ class LedgerDrain:
         Raises:
             NeedsRestore: SQL holds another life of the namespace, Redis none, or it is being restored; nothing was
                 written.
-            LedgerBehind: Redis came back from an older state than what was carried; nothing was written.
-            LedgerFork: SQL holds another entry under the same number; nothing of that shard was written, the others
+            LedgerFork: Redis came back from an older state than what was carried; nothing was written. Or SQL holds
+                another entry under the same number; nothing of that shard was written, the others
                 were carried.
             SchemaNewer: A newer release wrote an entry; nothing of that part of its shard was written.
             StoreUnavailable: The database failed; what it had not committed comes again.
@@ -190,6 +190,7 @@ class LedgerDrain:
 
     def _commit(self, parts: list[Part], result: DrainResult) -> None:
         with self.engine.begin() as connection:
+            lock(connection, self._space.name, alone=False)
             for part in parts:
                 self._move(connection, part)
             insert_rows(connection, ledger, [row for part in parts for row in part.rows])
@@ -231,10 +232,10 @@ def _check_order(shard: int, before: str, read: LedgerPart) -> None:
     """Makes sure that Redis has what SQL has.
 
     Raises:
-        LedgerBehind: Its ledger ends before what was carried of it.
+        LedgerFork: Its ledger ends before what was carried of it.
     """
     if read.last and _number(read.last) < _number(before):
-        raise LedgerBehind(
+        raise LedgerFork(
             f"the ledger of shard {shard} ends at {read.last}, and the database has carried it to {before}: this Redis"
             " came back from an older state (a snapshot of its own, a replica that was behind). Nothing was written."
             " `ducto-redis verify --sql` tells what it lacks, `ducto-redis restore --prefer sql` brings it back"

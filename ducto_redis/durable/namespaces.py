@@ -27,6 +27,16 @@ def read_namespace(connection: Connection, name: str) -> Known | None:
     return None if row is None else Known(Config(bytes.fromhex(row.generation), row.precision, row.shards), row.state)
 
 
+def lock(connection: Connection, name: str, *, alone: bool) -> None:
+    """Keeps drains (together) and snapshots (alone) apart to the end of the transaction.
+
+    Else a mark that a drain found set could be taken away by snapshots that did not see its rows. SQLite's transactions
+    exclude each other anyhow.
+    """
+    row = select(namespaces.c.state).where(namespaces.c.namespace == name)
+    connection.execute(row.with_for_update(read=not alone)).all()
+
+
 def claim(engine: Engine, space: Space) -> None:
     """Makes sure that rows of this namespace may be written to the database; the first time it says so there.
 

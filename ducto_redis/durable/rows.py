@@ -49,7 +49,14 @@ class Part:
         return len(self.rows) + len(self.dead)
 
 
-def _row(namespace: str, shard: int, stream_id: str, data: bytes) -> Row:
+def row_of(namespace: str, shard: int, stream_id: str, data: bytes) -> Row:
+    """The row of an entry.
+
+    Raises:
+        SchemaNewer: A newer release wrote it.
+        ValueError: It is no entry that a database can hold.
+        IndexError: It is empty.
+    """
     kind, generation, sequence, at_ms, amount, balance_after, root, path, reference, _, within = read_entry(data)
     if kind in OF_NO_ROOT:
         # Entries about the namespace are of no root: no root's encoded name begins with #.
@@ -76,7 +83,7 @@ def read_rows(namespace: str, shard: int, before: str, read: LedgerPart) -> Part
     made = Part(shard, before, read.entries[-1][0] if read.entries else before)
     for stream_id, is_entry, data in read.entries:
         try:
-            made.rows.append(_row(namespace, shard, stream_id, data if is_entry else b""))
+            made.rows.append(row_of(namespace, shard, stream_id, data if is_entry else b""))
         except SchemaNewer as cause:
             raise SchemaNewer(f"{cause} - entry {stream_id} of shard {shard}") from cause
         except (ValueError, IndexError) as cause:

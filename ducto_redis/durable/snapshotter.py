@@ -22,7 +22,7 @@ from ducto_redis.durable.drain import LedgerDrain
 from ducto_redis.durable.lease import Lease
 from ducto_redis.durable.schema import dead
 from ducto_redis.durable.snapshots import Snapshots, wall_clock
-from ducto_redis.errors import ConfigError, CreditError, StoreUnavailable
+from ducto_redis.errors import ConfigError, CreditError, LedgerBroken, StoreUnavailable
 
 if TYPE_CHECKING:
     from ducto_redis.aio.store import AsyncRedisStore
@@ -83,6 +83,8 @@ class Passes:
         """Drains and brings the snapshots forward, unless another process has the lease; says whether it did.
 
         Raises:
+            LedgerBroken: Rows of some roots do not follow one another: entries went before they were carried. The
+                snapshots of all others are brought forward.
             CreditError: As ``LedgerDrain.drain``. What was carried stays carried.
         """
         with self._running:
@@ -101,8 +103,11 @@ class Passes:
         self._drain.token = token
         self.rows += self._drain.drain().rows
         self._carried_ms = begun_ms
-        self._snapshots.update()
+        broken = self._snapshots.update().broken
         self.runs += 1
+        if broken:
+            told = "; ".join(f"{root}: {why}" for root, why in sorted(broken.items())[:5])
+            raise LedgerBroken(f"rows of {len(broken)} roots do not follow one another, entries are missing: {told}")
         return True
 
     def lag(self) -> Lag:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 import subprocess
 import sys
 
@@ -45,8 +44,8 @@ def store(server, namespace, clock):
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/ledger.db"
+def url(database):
+    return database.url
 
 
 def work(store, users=USERS):
@@ -86,9 +85,10 @@ def seen(store, users=USERS):
 
 def drained(store, url, **options):
     drain = LedgerDrain(store, url, **options)
-    done = drain.drain()
-    drain.close()
-    return done
+    try:
+        return drain.drain()
+    finally:
+        drain.close()
 
 
 def restored(store, url, **options):
@@ -304,28 +304,20 @@ def test_nothing_to_restore(store, url):
         restored(store, url)
 
 
-def run_sql(url, *statements):
-    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
-
-
 @pytest.mark.parametrize(
     "statement",
     [
         "delete from ducto_ledger where root = 'acme' and sequence = 5",
         "update ducto_ledger set data = substr(data, 1, 40) where root = 'acme' and sequence = 5",
-        "update ducto_ledger set data = zeroblob(80) where root = 'acme' and sequence = 5",
+        "update ducto_ledger set data = substr(data, 2) where root = 'acme' and sequence = 5",
     ],
     ids=["a row is missing", "a row is cut", "a row is something else"],
 )
-def test_rows_that_do_not_follow_one_another(server, namespace, store, url, statement):
+def test_rows_that_do_not_follow_one_another(server, namespace, store, database, url, statement):
     """Refused with the root and the reason, before anything is written to Redis."""
     work(store)
     drained(store, url)
-    run_sql(url, statement)
+    database.execute(statement)
     wipe(server, namespace)
     with pytest.raises(LedgerBroken, match="acme"):
         restored(store, url)
@@ -333,9 +325,11 @@ def test_rows_that_do_not_follow_one_another(server, namespace, store, url, stat
 
 
 @pytest.mark.parametrize(
-    "value", ["substr(data, 1, length(data) - 3)", "zeroblob(50)", "x'ff'"], ids=["cut", "zeros", "a byte"]
+    "value",
+    ["substr(data, 1, length(data) - 3)", "substr(data, 2)", "substr(data, 1, 1)"],
+    ids=["cut", "shifted", "a byte"],
 )
-def test_a_snapshot_that_was_altered(server, namespace, store, url, value):
+def test_a_snapshot_that_was_altered(server, namespace, store, database, url, value):
     """Refused as well, by name, before anything is written to Redis; it can be made anew from the rows."""
     work(store)
     before = seen(store)
@@ -343,7 +337,7 @@ def test_a_snapshot_that_was_altered(server, namespace, store, url, value):
     drain = LedgerDrain(store, url)
     Snapshots(drain.engine, namespace).update()
     drain.close()
-    run_sql(url, f"update ducto_root set data = {value} where root = 'acme'")
+    database.execute(f"update ducto_root set data = {value} where root = 'acme'")
     wipe(server, namespace)
     with pytest.raises(LedgerBroken, match="snapshots cannot be read: acme"):
         restored(store, url)

@@ -13,7 +13,7 @@ from ducto_redis import AsyncRedisStore, ConfigError, RedisStore
 from ducto_redis.durable import AsyncSnapshotter, LedgerDrain, Restore, Snapshotter
 from ducto_redis.durable.lease import Lease
 from ducto_redis.durable.snapshotter import LEASE_MS, Passes
-from ducto_redis.errors import LedgerBehind, StoreUnavailable
+from ducto_redis.errors import LedgerFork, StoreUnavailable
 
 
 class Turns:
@@ -246,7 +246,7 @@ def test_a_redis_that_came_back_older(server, namespace, store, database):
     for key, data in older.items():
         server.client.restore(key, 0, data)
     rows = database.rows("count(*)")
-    with pytest.raises(LedgerBehind, match="older state"):
+    with pytest.raises(LedgerFork, match="older state"):
         drain.drain()
     assert database.rows("count(*)") == rows
     restore = Restore(store, database.url)
