@@ -38,7 +38,7 @@ def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPa
         limit: How many entries at most.
 
     Raises:
-        NeedsRestore: The shard holds another life of the namespace than is known, or nothing.
+        NeedsRestore: The shard is gone, or of another generation.
     """
     yield from ready(space)
     ledger, config = space.keys.shard_keys(shard)

@@ -210,12 +210,6 @@ ROWS: dict[str, Row] = {
     "hostile-ids": Row("ids that share a key", "pairs", 20_000, hostile_ids),
     "zones": Row("gaps or overlaps of periods in any zone", "periods", 250_000, zones),
     "drain": Row("rows of SQL lost, doubled or changed by killed drainers", "entries", 5_000, drain),
-    "replays": Row(
-        "operations doubled, lost or half done, units created and caps passed over kills and restores of a replay",
-        "operations",
-        2_000,
-        replays,
-    ),
     "redis-kills": Row(
         "acknowledged operations lost, doubled or half done by kills of Redis, appendfsync always",
         "kills",
@@ -245,6 +239,12 @@ ROWS: dict[str, Row] = {
         "faults",
         12,
         failing_sql,
+    ),
+    "replays": Row(
+        "operations doubled, lost or half done, units created and caps passed over kills and restores of a replay",
+        "operations",
+        2_000,
+        replays,
     ),
     "memory": Row("runs in which memory grew", "changes of a day", 20_000, memory),
 }
