@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
+import os
+import signal
 
 import pytest
+from ledgers import killed
 
 from ducto_redis import (
     ConcurrencyLimit,
@@ -205,17 +206,6 @@ def test_stopped_anywhere_it_goes_on(server, namespace, store, url, monkeypatch,
     record_property("figure", f"restore stopped at {stops} points: 0 accounts differ")
 
 
-KILLED = """
-import os, sys
-from ducto_redis import RedisStore
-from ducto_redis.durable import Restore
-url, namespace, database, point = sys.argv[1:]
-restore = Restore(RedisStore.from_url(url, namespace=namespace), database)
-restore.at_point = lambda met: os.kill(os.getpid(), 9) if met == point else None
-restore.run()
-"""
-
-
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_anywhere_it_goes_on(server, namespace, store, url, point):
     """A process of its own that dies by SIGKILL."""
@@ -223,8 +213,14 @@ def test_killed_anywhere_it_goes_on(server, namespace, store, url, point):
     before = seen(store)
     drained(store, url)
     wipe(server, namespace)
-    told = subprocess.run([sys.executable, "-c", KILLED, server.url, namespace, url, point], check=False)
-    assert told.returncode == -9
+
+    def restore_until_killed():
+        with RedisStore.from_url(server.url, namespace=namespace) as own:
+            restore = Restore(own, url)
+            restore.at_point = lambda met: os.kill(os.getpid(), signal.SIGKILL) if met == point else None
+            restore.run()
+
+    assert killed(restore_until_killed)
     restored(store, url)
     assert seen(store) == before
 
