@@ -5,13 +5,14 @@ SQL is an extra of its own, so it is imported when it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from ducto_redis.cli.opening import durable_part
 from ducto_redis.money import to_credits
 from ducto_redis.store import RedisStore
+from ducto_redis.work_models import VerifyResult
 
 #: Seconds between two drains.
 EVERY_S: Final = 1.0
@@ -71,6 +72,12 @@ def tell_books(store: RedisStore, url: str, granted_units: int) -> dict[str, Any
         "dead": sql.dead,
         "ok": of_redis and of_sql and sql.folded == redis and not sql.behind and not sql.dead,
     }
+
+
+def verify_in_sql(store: RedisStore, url: str, progress: Callable[[int, int], None] | None = None) -> VerifyResult:
+    """What SQL's rows add up to beside the state in Redis, account by account."""
+    verified: VerifyResult = durable_part(_OPTION).verify_sql(store, url, progress)
+    return verified
 
 
 def settled_in_sql(store: RedisStore, url: str) -> Iterator[tuple[str, int, int]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from ducto_redis.cli.draining import settled_in_sql, tell_books
+from ducto_redis.cli.draining import settled_in_sql, tell_books, verify_in_sql
 from ducto_redis.cli.trace import Request
 from ducto_redis.core.entries import Kind
 from ducto_redis.decisions import CapAction
@@ -151,21 +151,21 @@ class Replay:
             available = self.store.get_available(name)
             balances += available.balance
             held += available.reserved
-        told: dict[str, Any]
+        told: dict[str, Any] = {}
         if durable is None:
-            verified = self.store.verify(progress)
-            differences = len(verified.differences) + verified.unverifiable
-            ratio, same = self._highest_ratio(self._settled()), not differences
-            told = {"differences_from_ledger": differences}
+            verified, settled = self.store.verify(progress), self._settled()
         else:
             granted_units = to_units(self.granted, self.store.setup(create=False).precision)
-            told = {"durable": tell_books(self.store, durable, granted_units)}
-            ratio, same = self._highest_ratio(settled_in_sql(self.store, durable)), told["durable"]["ok"]
+            told["durable"] = tell_books(self.store, durable, granted_units)
+            verified, settled = verify_in_sql(self.store, durable, progress), settled_in_sql(self.store, durable)
+        ratio, differences = self._highest_ratio(settled), len(verified.differences) + verified.unverifiable
+        same = not differences and (durable is None or told["durable"]["ok"])
         return {
             "granted": self.granted,
             "balances": balances,
             "difference": self.granted - balances - self.books.billed,
             "still_held": held,
+            "differences_from_ledger": differences,
             "highest_ratio": ratio,
             **told,
             "ok": self.granted == balances + self.books.billed and held == 0 and ratio <= 1 and same,

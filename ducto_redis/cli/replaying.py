@@ -62,10 +62,9 @@ def _show(told: dict[str, Any], console: Console) -> None:
     table.add_row("balances + charges", f"{told['balances'] + told['billed']:,}")
     table.add_row("difference", f"{told['difference']:,}")
     table.add_row("still held", f"{told['still_held']:,}")
+    table.add_row("accounts whose ledger and state differ", str(told["differences_from_ledger"]), end_section=True)
     if "durable" in told:
         _show_durable(told["durable"], table)
-    else:
-        table.add_row("accounts whose ledger and state differ", str(told["differences_from_ledger"]), end_section=True)
     pace = told["requests"] / max(told["seconds"], 0.01)
     table.add_row("workers, seconds", f"{told['workers']}, {told['seconds']} ({pace:,.0f} requests/s)")
     table.add_row("books", "[green]balance[/green]" if told["ok"] else "[red]DO NOT BALANCE[/red]")
@@ -73,7 +72,6 @@ def _show(told: dict[str, Any], console: Console) -> None:
 
 
 def _show_durable(books: dict[str, Any], table: Table) -> None:
-    table.add_section()
     for name, title in (("redis", "Redis"), ("sql", "SQL")):
         side = books[name]
         sums = f"{side['granted']:,} {'=' if side['balanced'] else '!='} {side['balances']:,} + {side['charged']:,}"

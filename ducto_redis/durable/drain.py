@@ -190,7 +190,7 @@ class LedgerDrain:
 
     def _commit(self, parts: list[Part], result: DrainResult) -> None:
         with self.engine.begin() as connection:
-            lock(connection, self._space.name, alone=False)
+            lock(connection, self._space.name, alone=False, generation=self._space.known.generation)
             for part in parts:
                 self._move(connection, part)
             insert_rows(connection, ledger, [row for part in parts for row in part.rows])

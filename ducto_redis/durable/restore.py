@@ -119,6 +119,9 @@ class Restore:
         self._check(known, present, prefer)
         self._prepare(rebuild=rebuild)
         known = begin_restore(self._engine, name, new_generation())
+        if Snapshots(self._engine, name).behind():
+            # A drain that had read before Redis was lost has committed meanwhile; from here on none can.
+            self._prepare(rebuild=False)
         self.at_point("said")
         self._run(begin(self._space, known.config, present.generation))
         self.at_point("begun")
