@@ -1,5 +1,6 @@
 """The ledger in SQL, snapshots and restore: what survives Redis (extra ``durable``; ``docs/durability.md``)."""
 
+from ducto_redis.durable.accepting import AcceptResult, accept_redis
 from ducto_redis.durable.database import open_database
 from ducto_redis.durable.drain import DrainResult, LedgerDrain
 from ducto_redis.durable.history import SqlHistory
@@ -10,6 +11,7 @@ from ducto_redis.durable.snapshotter import AsyncSnapshotter, Lag, Snapshotter
 from ducto_redis.durable.verifying import verify_sql
 
 __all__ = [
+    "AcceptResult",
     "AsyncSnapshotter",
     "DrainResult",
     "Lag",
@@ -21,6 +23,7 @@ __all__ = [
     "Snapshotter",
     "SqlHistory",
     "SqlLedger",
+    "accept_redis",
     "open_database",
     "verify_sql",
 ]

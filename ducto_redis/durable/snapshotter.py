@@ -40,7 +40,7 @@ class Lag:
         entries: Entries that wait in Redis.
         seconds: Since the last run that carried all there was; None: there was none in this process.
         roots: Roots whose snapshot is behind their rows.
-        dead: Entries that could not be read, in all.
+        dead: Entries that could not be read or were given up, in all.
         active: Whether this process is the one that drains.
     """
 

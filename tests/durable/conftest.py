@@ -8,6 +8,7 @@ import pytest
 from sql import DATABASES, Database
 
 from ducto_redis import RedisStore
+from ducto_redis.durable import LedgerDrain
 
 
 @pytest.fixture(params=list(DATABASES))
@@ -24,3 +25,17 @@ def store(server, namespace) -> Iterator[RedisStore]:
     with RedisStore.from_url(server.url, namespace=namespace, shards=2) as made:
         made.setup()
         yield made
+
+
+@pytest.fixture
+def url(database: Database) -> str:
+    """Where the database is."""
+    return database.url
+
+
+@pytest.fixture
+def drain(store, url) -> Iterator[LedgerDrain]:
+    """A drain of the store into it."""
+    made = LedgerDrain(store, url)
+    yield made
+    made.close()

@@ -27,3 +27,16 @@ def ledger_of(server, namespace, shards=2):
         for shard in range(shards)
         for entry_id, fields in server.client.xrange(f"{namespace}:{{{shard}}}:ledger")
     ]
+
+
+def dumped(server, namespace):
+    """Everything that Redis holds of the namespace, as ``put_back`` takes it."""
+    return {key: server.client.dump(key) for key in server.client.keys(f"{namespace}:*")}
+
+
+def put_back(server, namespace, state):
+    """Redis as it was: what a server holds that came back from an older copy of its data."""
+    for key in server.client.keys(f"{namespace}:*"):
+        server.client.delete(key)
+    for key, data in state.items():
+        server.client.restore(key, 0, data)

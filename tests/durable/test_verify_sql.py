@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from ledgers import dumped, put_back
 from sql_rows import change, value
 
 from ducto_redis import ConfigError, RedisStore, SpendCap
@@ -13,18 +14,6 @@ from ducto_redis.durable import LedgerDrain, Restore, verify_sql
 from ducto_redis.durable import verifying as verifying_module
 
 USERS = ("alice", "acme/x/bob", "carol %:")
-
-
-@pytest.fixture
-def url(database):
-    return database.url
-
-
-@pytest.fixture
-def drain(store, url):
-    made = LedgerDrain(store, url)
-    yield made
-    made.close()
 
 
 def work(store, times=6, users=USERS):
@@ -36,17 +25,6 @@ def work(store, times=6, users=USERS):
             store.settle(user, store.reserve(user, 3), 2)
         store.deduct(user, 1)
         store.reserve(user, 5)
-
-
-def dumped(server, namespace):
-    return {key: server.client.dump(key) for key in server.client.keys(f"{namespace}:*")}
-
-
-def put_back(server, namespace, state):
-    for key in server.client.keys(f"{namespace}:*"):
-        server.client.delete(key)
-    for key, data in state.items():
-        server.client.restore(key, 0, data)
 
 
 def whats(result):
