@@ -1,9 +1,9 @@
 """``accept_redis``: SQL gives up what Redis does not have - the other choice beside ``restore --prefer sql``.
 
 For a Redis that came back from an older state, or went on from one. Nothing is deleted: rows that are not in Redis'
-history go to ``ducto_dead``, with the reason, of each root the last one first, so what is left has no gap wherever it is
-stopped. SQL is looked at before Redis, so what Redis lacks was not drained since; a drain that writes meanwhile moves the
-shard's position, and the shard is looked at again.
+history go to ``ducto_dead``, with the reason, of each root the last one first, so that what is left has no gap wherever
+it is stopped. SQL is looked at before Redis, so what Redis lacks was not drained since; a drain that writes meanwhile
+moves the shard's position, and the shard is looked at again.
 """
 
 from __future__ import annotations
