@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from ledgers import dumped, put_back
 from sql import DATABASES, Database
 
 from ducto_redis import RedisStore
@@ -39,3 +40,19 @@ def drain(store, url) -> Iterator[LedgerDrain]:
     made = LedgerDrain(store, url)
     yield made
     made.close()
+
+
+@pytest.fixture
+def forked(server, namespace, store, drain) -> Callable[..., None]:
+    """Makes a fork at one root: so many entries that Redis lost after they were drained, and others in their place."""
+
+    def make(theirs=3, ours=1, tag=""):
+        state = dumped(server, namespace)
+        for at in range(theirs):
+            store.deduct("alice", 1, idempotency_key=f"theirs{tag}{at}")
+        drain.drain()
+        put_back(server, namespace, state)
+        for at in range(ours):
+            store.add_credits("alice", 2, idempotency_key=f"ours{tag}{at}")
+
+    return make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ducto_redis import SpendCap
 
+USERS = ("alice", "acme/x/bob", "carol %:")
 POINTS = ("read", "written", "committed", "trimmed")
 
 
@@ -11,7 +12,7 @@ class Stopped(Exception):
     """A drain that is stopped at a named point."""
 
 
-def work(store, times=20, users=("alice", "acme/x/bob", "carol %:")):
+def work(store, times=20, users=USERS):
     """Entries of several kinds on several roots."""
     for user in users:
         store.add_credits(user, 1_000)
@@ -40,3 +41,14 @@ def put_back(server, namespace, state):
         server.client.delete(key)
     for key, data in state.items():
         server.client.restore(key, 0, data)
+
+
+def work_of_hours(store, times=6, users=USERS):
+    """Entries of several kinds on several roots, an open hold on each."""
+    for user in users:
+        store.add_credits(user, 1_000)
+        store.set_spend_cap(SpendCap(user_id=user, limit=100_000, cap_type="hourly"))
+        for _ in range(times):
+            store.settle(user, store.reserve(user, 3), 2)
+        store.deduct(user, 1)
+        store.reserve(user, 5)

@@ -5,26 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
-from ledgers import dumped, put_back
+from ledgers import USERS, dumped, put_back
+from ledgers import work_of_hours as work
 from sql_rows import change, value
 
-from ducto_redis import ConfigError, RedisStore, SpendCap
+from ducto_redis import ConfigError, RedisStore
 from ducto_redis.core import verify as verify_module
 from ducto_redis.durable import LedgerDrain, Restore, verify_sql
 from ducto_redis.durable import verifying as verifying_module
-
-USERS = ("alice", "acme/x/bob", "carol %:")
-
-
-def work(store, times=6, users=USERS):
-    """Entries of several kinds on several roots, an open hold on each."""
-    for user in users:
-        store.add_credits(user, 1_000)
-        store.set_spend_cap(SpendCap(user_id=user, limit=100_000, cap_type="hourly"))
-        for _ in range(times):
-            store.settle(user, store.reserve(user, 3), 2)
-        store.deduct(user, 1)
-        store.reserve(user, 5)
 
 
 def whats(result):
