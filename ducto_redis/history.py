@@ -120,7 +120,7 @@ class SqlVerifyResult(VerifyResult):
         rows: Rows of SQL that were read.
         missing: Entries that SQL holds and Redis does not know of: it is older.
         forked: Entries that differ from what Redis holds under the same number.
-        dead: Entries that could not be read, set aside or about to be.
+        dead: Entries that could not be read, set aside or about to be, and those that were given up.
         other_generations: Rows of generations before the last restore; a root goes on from them.
         books: Sums over the roots that could be added up.
     """

@@ -70,7 +70,10 @@ def _source(sql: str | None, redis: str | None, namespace: str) -> Iterator[tupl
         with durable_part("--sql").SqlLedger(sql, namespace=namespace) as ledger_in_sql:
             dead = ledger_in_sql.count_dead()
             if dead:
-                typer.echo(f"{dead:,} entries could not be read: ducto-redis ledger --dead --sql URL", err=True)
+                typer.echo(
+                    f"{dead:,} entries could not be read or were given up: ducto-redis ledger --dead --sql URL",
+                    err=True,
+                )
             yield ledger_in_sql, "from SQL"
         return
     with manager_of(redis, namespace) as manager:
@@ -125,7 +128,9 @@ def _show_dead(sql: str | None, namespace: str, limit: int, *, as_json: bool) ->
         fail(Console(stderr=True), "--dead needs --sql: what could not be read is set aside there")
     with durable_part("--sql").SqlLedger(sql, namespace=namespace) as ledger_in_sql:
         entries, count = ledger_in_sql.dead(limit), ledger_in_sql.count_dead()
-    table = Table("entry", "reason", "data", title=f"{count:,} entries of {namespace!r} that could not be read")
+    table = Table(
+        "entry", "reason", "data", title=f"{count:,} entries of {namespace!r} that could not be read or were given up"
+    )
     for each in entries:
         row: dict[str, Any] = {**each.model_dump(), "data": each.data.hex()}
         if as_json:
@@ -153,7 +158,9 @@ def ledger(
     operation: Annotated[str | None, typer.Option(help="Only this operation: its key, or the hold's id.")] = None,
     limit: Annotated[int, typer.Option(help="How many at most: the last ones.")] = 100,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until Ctrl-C.")] = False,
-    dead: Annotated[bool, typer.Option("--dead", help="What the drain could not read, with the reason.")] = False,
+    dead: Annotated[
+        bool, typer.Option("--dead", help="What the drain could not read, and what was given up; why.")
+    ] = False,
     sql: SqlOption = None,
     redis: RedisOption = None,
     namespace: NamespaceOption = "ducto",

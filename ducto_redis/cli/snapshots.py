@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from ducto_redis.durable import Lag
+    from ducto_redis.store import RedisStore
 
+Prefer = Literal["sql", "redis"]
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 #: Between two runs; answers whether to stop. Tests put another in its place.
 wait: Callable[[threading.Event, float], bool] = threading.Event.wait
@@ -107,7 +109,7 @@ def _tell(lag: Lag, rows: int, *, did: bool, as_json: bool) -> None:
         typer.echo(json.dumps({"rows": rows, **asdict(lag)}))
         return
     others = "" if did else ", another process drains"
-    poison = f", {lag.dead:,} could not be read (ducto-redis ledger --dead)" if lag.dead else ""
+    poison = f", {lag.dead:,} are set aside (ducto-redis ledger --dead)" if lag.dead else ""
     typer.echo(f"{rows:,} entries carried, {lag.entries:,} wait, {lag.roots:,} snapshots behind{poison}{others}")
 
 
@@ -127,9 +129,15 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
 def restore(
     source: FromOption,
     prefer: Annotated[
-        Literal["sql"] | None,
-        typer.Option(help="sql: what Redis holds of the namespace is given up. Without: there must be nothing."),
+        Prefer | None,
+        typer.Option(
+            help="sql: what Redis holds of the namespace is given up, and rebuilt. redis: nothing is rebuilt, SQL sets"
+            " aside what Redis does not have. Without: there must be nothing in Redis."
+        ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --prefer redis: tell what SQL would give up, change nothing.")
+    ] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the snapshots anew from all rows before.")] = False,
     redis: RedisOption = None,
     namespace: NamespaceOption = "ducto",
@@ -138,30 +146,52 @@ def restore(
     """Rebuilds a namespace in Redis from SQL, under a new generation; clients that run adopt it by themselves.
 
     Cut off anywhere, run it again. Exits with 2 when it was refused or failed; what is there is not touched then.
+    After --prefer redis the next snapshot carries what Redis has; what was set aside: ducto-redis ledger --dead.
 
     Examples:
       ducto-redis restore --redis redis://localhost:6379/0 --from sqlite:///ledger.db
       ducto-redis restore --from postgresql://ducto@db/ledger --namespace billing --prefer sql
+      ducto-redis restore --from sqlite:///ledger.db --redis redis://localhost:6379/0 --prefer redis --dry-run
     """
     with _told(as_json=as_json) as console:
-        from ducto_redis.durable.restore import Restore  # noqa: PLC0415 - an extra
-
         if redis is None:
             raise ConfigError("the embedded engine is gone with this command; name a server with --redis")
+        if dry_run and prefer != "redis":
+            raise ConfigError("--dry-run goes with --prefer redis; `ducto-redis verify --sql URL` tells what differs")
+        if rebuild and prefer == "redis":
+            raise ConfigError("--rebuild does not go with --prefer redis, which rebuilds nothing in Redis")
         with open_store(redis, namespace) as store, Progress(console=console, transient=True) as progress:
-            task, work = progress.add_task("accounts", total=None), Restore(store, source)
-            try:
-                done = work.run(
-                    prefer=prefer,
-                    rebuild=rebuild,
-                    progress=lambda at, whole: progress.update(task, completed=at, total=whole),
-                )
-            finally:
-                work.close()
+            task = progress.add_task("accounts" if prefer != "redis" else "shards", total=None)
+
+            def tell(at: int, whole: int) -> None:
+                progress.update(task, completed=at, total=whole)
+
+            done = _rebuild(store, source, prefer, tell, rebuild=rebuild, dry_run=dry_run)
         if as_json:
-            typer.echo(json.dumps(asdict(done)))
+            typer.echo(json.dumps(done, default=str))
             return
-        table = Table(title=f"Restored {namespace!r}", show_header=False)
-        for name, value in asdict(done).items():
-            table.add_row(name, f"{value:,}" if isinstance(value, int) else value)
+        did = ("Would be given up by SQL" if dry_run else "Given up by SQL") if prefer == "redis" else "Restored"
+        table = Table(title=f"{did}: {namespace!r}", show_header=False)
+        for name, value in done.items():
+            told = (
+                "\n".join(value) if isinstance(value, tuple) else f"{value:,}" if isinstance(value, int) else f"{value}"
+            )
+            table.add_row(name, told)
         show(table)
+
+
+def _rebuild(
+    store: RedisStore, source: str, prefer: Prefer | None, tell: Callable[[int, int], None], *,
+    rebuild: bool, dry_run: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """What is asked for, as what it told."""
+    from ducto_redis.durable import Restore, accept_redis  # noqa: PLC0415 - an extra
+
+    if prefer == "redis":
+        store.setup(create=False)
+        return asdict(accept_redis(store, source, dry_run=dry_run, progress=tell))
+    work = Restore(store, source)
+    try:
+        return asdict(work.run(prefer=prefer, rebuild=rebuild, progress=tell))
+    finally:
+        work.close()

@@ -6,7 +6,7 @@ holds at least as many entries: those up to that number are added up and compare
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, takewhile
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -25,6 +25,7 @@ from ducto_redis.work_models import Difference, VerifyResult
 
 _PAGE: Final = 1000
 _SEQUENCE_AT: Final = 9
+_GENERATION: Final = slice(1, _SEQUENCE_AT)
 
 
 def find_roots(space: Space) -> Flow[dict[int, set[str]]]:
@@ -86,6 +87,26 @@ def read_roots(space: Space, shard: int, roots: Iterable[str]) -> Flow[dict[str,
         hashed, index = yield Ask((("HGETALL", keys[0]), ("ZRANGE", keys[1], 0, -1, "WITHSCORES")))
         found[root] = StoredRoot({hashed[at].decode(): hashed[at + 1] for at in range(0, len(hashed), 2)}, index)
     return found
+
+
+def read_sequences(space: Space, shard: int, roots: Sequence[str]) -> Flow[dict[str, int]]:
+    """The number of the last entry of each root; 0 where the shard has no such root, or one of another life."""
+    yield from ready(space)
+    found: dict[str, int] = {}
+    for at in range(0, len(roots), _PAGE):
+        page = roots[at : at + _PAGE]
+        records = yield Ask(tuple(("HGET", space.keys.keys_of_root(shard, root)[0], "r") for root in page))
+        for root, record in zip(page, records, strict=True):
+            mine = record is not None and record[_GENERATION] == space.known.generation
+            found[root] = int_at(record, _SEQUENCE_AT, 5) if mine else 0
+    return found
+
+
+def read_defaults_version(space: Space, shard: int) -> Flow[int]:
+    """The version of the defaults that a shard holds; 0: it never held any."""
+    yield from ready(space)
+    [version] = yield Ask((("HGET", space.keys.shard_keys(shard)[1], "defaults_version"),))
+    return int(version or 0)
 
 
 def verify_shard(space: Space, shard: int, roots: Iterable[str]) -> Flow[VerifyResult]:

@@ -1,5 +1,6 @@
 """The ledger in SQL, snapshots and restore: what survives Redis (extra ``durable``; ``docs/durability.md``)."""
 
+from ducto_redis.durable.accepting import AcceptResult, accept_redis
 from ducto_redis.durable.books import DaySpend, SqlBooks, books_in_redis, books_in_sql, settled_by_day
 from ducto_redis.durable.database import open_database
 from ducto_redis.durable.drain import DrainResult, LedgerDrain
@@ -11,6 +12,7 @@ from ducto_redis.durable.snapshotter import AsyncSnapshotter, Lag, Snapshotter
 from ducto_redis.durable.verifying import verify_sql
 
 __all__ = [
+    "AcceptResult",
     "AsyncSnapshotter",
     "DaySpend",
     "DrainResult",
@@ -24,6 +26,7 @@ __all__ = [
     "SqlBooks",
     "SqlHistory",
     "SqlLedger",
+    "accept_redis",
     "books_in_redis",
     "books_in_sql",
     "open_database",

@@ -238,7 +238,8 @@ def _check_order(shard: int, before: str, read: LedgerPart) -> None:
         raise LedgerFork(
             f"the ledger of shard {shard} ends at {read.last}, and the database has carried it to {before}: this Redis"
             " came back from an older state (a snapshot of its own, a replica that was behind). Nothing was written."
-            " `ducto-redis verify --sql` tells what it lacks, `ducto-redis restore --prefer sql` brings it back"
+            " `ducto-redis verify --sql` tells what it lacks, `ducto-redis restore --prefer sql` brings it back,"
+            " `--prefer redis` (first with --dry-run) has the database give it up"
         )
 
 

@@ -68,7 +68,7 @@ class SqlLedger(LedgerReader):
                 yield Listed(tuple(told), now, more)
 
     def dead(self, limit: int) -> tuple[DeadEntry, ...]:
-        """What could not be read, by shard and as it was written.
+        """What could not be read or was given up, by shard and as it was written.
 
         Args:
             limit: How many at most.
@@ -81,7 +81,7 @@ class SqlLedger(LedgerReader):
             )
 
     def count_dead(self) -> int:
-        """How many could not be read."""
+        """How many could not be read or were given up."""
         counted = select(func.count()).select_from(dead).where(dead.c.namespace == self._namespace)
         with reading(self._engine) as connection:
             return int(connection.execute(counted).scalar_one())

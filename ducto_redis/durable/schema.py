@@ -51,7 +51,7 @@ position = Table(
     Column("token", BigInteger, nullable=False, server_default=text("0")),
 )
 
-#: Entries that could not be read, as they are.
+#: Entries that could not be read or were given up (``accepting``), as they are.
 dead = Table(
     "ducto_dead",
     metadata,

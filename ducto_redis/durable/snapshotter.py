@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -40,7 +41,7 @@ class Lag:
         entries: Entries that wait in Redis.
         seconds: Since the last run that carried all there was; None: there was none in this process.
         roots: Roots whose snapshot is behind their rows.
-        dead: Entries that could not be read, in all.
+        dead: Entries that could not be read or were given up, in all.
         active: Whether this process is the one that drains.
     """
 
@@ -129,9 +130,10 @@ class Passes:
     def close(self) -> None:
         """Carries what is left, unless another process has the lease, gives it back and closes the database."""
         try:
-            self.run()
+            with suppress(CreditError):  # told by whoever runs it next, who need not wait for the lease to end
+                self.run()
             self._lease.give_back()
-        except (CreditError, SQLAlchemyError):
+        except SQLAlchemyError:
             pass  # the lease ends by itself; what is left waits in Redis
         finally:
             self._drain.close()

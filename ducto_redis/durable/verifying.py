@@ -22,7 +22,7 @@ from ducto_redis.core.packed import read_node
 from ducto_redis.core.verify import StoredRoot
 from ducto_redis.durable.namespaces import read_namespace
 from ducto_redis.durable.reading import open_to_read, reading
-from ducto_redis.durable.rows import row_of
+from ducto_redis.durable.rows import operation_of, row_of
 from ducto_redis.durable.schema import dead, ledger, position
 from ducto_redis.errors import ConfigError, LedgerBroken, SchemaNewer
 from ducto_redis.history import Books, SqlVerifyResult
@@ -39,7 +39,8 @@ _PAGE_OF_ROOT: Final = (
     .order_by(ledger.c.sequence)
     .limit(bindparam("page"))
 )
-_CHARGES: Final = (Kind.CHARGE, Kind.SETTLE)
+#: Kinds whose amount was spent.
+CHARGES: Final = (Kind.CHARGE, Kind.SETTLE)
 
 
 class _Held(NamedTuple):
@@ -204,7 +205,7 @@ class _Verification:
         named = select(ledger.c.reference).where(*beyond).order_by(ledger.c.sequence).limit(_NAMED)
         with reading(self._engine) as connection:
             count = connection.execute(select(func.count()).select_from(ledger).where(*beyond)).scalar_one()
-            names = ", ".join(map(_operation, connection.execute(named).scalars()))
+            names = ", ".join(map(operation_of, connection.execute(named).scalars()))
         self._result.missing += count
         told = f"entry {last}: {count} missing in Redis, which is behind SQL: {names}"
         verify.tell(self._result, root, "behind SQL", f"entry {sequence}", told)
@@ -216,7 +217,7 @@ class _Verification:
             mine = held.get(row.sequence)
             if mine is not None and mine.data != bytes(row.data):
                 here, there = read_entry(mine.data).reference, row.reference
-                forks.append((f"#{row.sequence} {_operation(here)}", f"#{row.sequence} {_operation(there)}"))
+                forks.append((f"#{row.sequence} {operation_of(here)}", f"#{row.sequence} {operation_of(there)}"))
         if forks:
             self._result.forked += len(forks)
             stored, folded = (", ".join(names) for names in zip(*forks[:_NAMED], strict=True))
@@ -276,10 +277,6 @@ class _Verification:
 def _counted(entry: Entry, books: Books) -> Entry:
     if entry.kind is Kind.GRANT:
         books.granted += entry.amount
-    elif entry.kind in _CHARGES:
+    elif entry.kind in CHARGES:
         books.charged += entry.amount
     return entry
-
-
-def _operation(reference: str) -> str:
-    return unquote(reference[1:]) or "no id"

@@ -89,3 +89,40 @@ def test_what_cannot_be_done_is_told(run, url, tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", missing)
     assert "ducto-redis[durable]" in run("restore", "--from", url, code=2).output
+
+
+def test_redis_is_what_counts(run, server, namespace, url):
+    """A Redis that went on from an older state: what SQL would give up is told, then set aside; snapshots go on."""
+    run.store.add_credits("alice", 100)
+    run("snapshot", "--to", url)
+    older = {key: server.client.dump(key) for key in server.client.keys(f"{namespace}:*")}
+    run.store.deduct("alice", 30, idempotency_key="lost")
+    run("snapshot", "--to", url)
+    for key, data in older.items():
+        server.client.restore(key, 0, data, replace=True)
+    run.store.deduct("alice", 10, idempotency_key="kept")
+    for _ in range(2):
+        refused = run("snapshot", "--to", url, code=2).output.replace("\n", " ")
+        assert "alice #2 (operation kept)" in refused
+        assert "--prefer redis" in refused
+        told = json.loads(run("restore", "--from", url, "--prefer", "redis", "--dry-run", "--json").output)
+        assert (told["rows_given_up"], told["charged"], told["operations"]) == (1, "30", ["alice #2 (operation lost)"])
+    shown = run("restore", "--from", url, "--prefer", "redis").output
+    assert "Given up by SQL" in shown
+    assert "alice #2 (operation lost)" in shown
+    assert "1 entries carried" in run("snapshot", "--to", url).output
+    [dead] = run("ledger", "--dead", "--sql", url, "--json").stdout.splitlines()
+    assert json.loads(dead)["reason"] == "given up: prefer redis, alice #2 (operation lost)"
+    assert "differences" in run("verify", "--sql", url).output
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (("--dry-run",), "--dry-run goes with --prefer redis"),
+    (("--dry-run", "--prefer", "sql"), "--dry-run goes with --prefer redis"),
+    (("--rebuild", "--prefer", "redis"), "--rebuild does not go with --prefer redis"),
+    (("--prefer", "redis"), "nothing of namespace"),
+    (("--prefer", "redis", "--dry-run"), "no such database"),
+])  # fmt: skip
+def test_choices_that_do_not_go_together(run, url, words, message):
+    """Exit code 2, and why."""
+    assert message in run("restore", "--from", url, *words, code=2).output.replace("\n", " ")

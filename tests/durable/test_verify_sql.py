@@ -5,48 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
+from ledgers import USERS, dumped, put_back
+from ledgers import work_of_hours as work
 from sql_rows import change, value
 
-from ducto_redis import ConfigError, RedisStore, SpendCap
+from ducto_redis import ConfigError, RedisStore
 from ducto_redis.core import verify as verify_module
 from ducto_redis.durable import LedgerDrain, Restore, verify_sql
 from ducto_redis.durable import verifying as verifying_module
-
-USERS = ("alice", "acme/x/bob", "carol %:")
-
-
-@pytest.fixture
-def url(database):
-    return database.url
-
-
-@pytest.fixture
-def drain(store, url):
-    made = LedgerDrain(store, url)
-    yield made
-    made.close()
-
-
-def work(store, times=6, users=USERS):
-    """Entries of several kinds on several roots, an open hold on each."""
-    for user in users:
-        store.add_credits(user, 1_000)
-        store.set_spend_cap(SpendCap(user_id=user, limit=100_000, cap_type="hourly"))
-        for _ in range(times):
-            store.settle(user, store.reserve(user, 3), 2)
-        store.deduct(user, 1)
-        store.reserve(user, 5)
-
-
-def dumped(server, namespace):
-    return {key: server.client.dump(key) for key in server.client.keys(f"{namespace}:*")}
-
-
-def put_back(server, namespace, state):
-    for key in server.client.keys(f"{namespace}:*"):
-        server.client.delete(key)
-    for key, data in state.items():
-        server.client.restore(key, 0, data)
 
 
 def whats(result):
