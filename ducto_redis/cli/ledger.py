@@ -67,7 +67,7 @@ class _Streams:
 def _source(sql: str | None, redis: str | None, namespace: str) -> Iterator[tuple[_Source, str]]:
     """What is listed, and what it is called."""
     if sql is not None:
-        with durable_part().SqlLedger(sql, namespace=namespace) as ledger_in_sql:
+        with durable_part("--sql").SqlLedger(sql, namespace=namespace) as ledger_in_sql:
             dead = ledger_in_sql.count_dead()
             if dead:
                 typer.echo(
@@ -126,7 +126,7 @@ def _line(each: Transaction, *, as_json: bool) -> str:
 def _show_dead(sql: str | None, namespace: str, limit: int, *, as_json: bool) -> None:
     if sql is None:
         fail(Console(stderr=True), "--dead needs --sql: what could not be read is set aside there")
-    with durable_part().SqlLedger(sql, namespace=namespace) as ledger_in_sql:
+    with durable_part("--sql").SqlLedger(sql, namespace=namespace) as ledger_in_sql:
         entries, count = ledger_in_sql.dead(limit), ledger_in_sql.count_dead()
     table = Table(
         "entry", "reason", "data", title=f"{count:,} entries of {namespace!r} that could not be read or were given up"

@@ -54,14 +54,17 @@ def open_store(redis: str | None, namespace: str) -> RedisStore:
     return RedisStore.from_url(redis, namespace=namespace, retry=RetryPolicy(deadline_s=PATIENCE_S))
 
 
-def durable_part() -> ModuleType:
-    """``ducto_redis.durable``, which needs an extra of its own; told where that is missing."""
+def durable_part(option: str) -> ModuleType:
+    """``ducto_redis.durable``, for an option that names a database; told where its extra is missing."""
     try:
         from ducto_redis import durable  # noqa: PLC0415 - imported only by commands that were given a database
     except ModuleNotFoundError as missing:
         if missing.name != "sqlalchemy":
             raise
-        fail(Console(stderr=True), "--sql needs an extra: pip install 'ducto-redis[durable]'")
+        fail(
+            Console(stderr=True),
+            f"{option} needs an extra: pip install 'ducto-redis[durable]', of PostgreSQL 'ducto-redis[postgres]'",
+        )
     return durable
 
 

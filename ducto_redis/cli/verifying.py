@@ -66,7 +66,7 @@ def verify(
             def tell(done: int, total: int) -> None:
                 progress.update(task, completed=done, total=total)
 
-            result = store.verify(tell) if sql is None else durable_part().verify_sql(store, sql, tell)
+            result = store.verify(tell) if sql is None else durable_part("--sql").verify_sql(store, sql, tell)
     except CreditError as error:
         fail(console, f"{type(error).__name__}: {error}")
     if as_json:

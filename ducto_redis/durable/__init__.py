@@ -1,6 +1,7 @@
 """The ledger in SQL, snapshots and restore: what survives Redis (extra ``durable``; ``docs/durability.md``)."""
 
 from ducto_redis.durable.accepting import AcceptResult, accept_redis
+from ducto_redis.durable.books import DaySpend, SqlBooks, books_in_redis, books_in_sql, settled_by_day
 from ducto_redis.durable.database import open_database
 from ducto_redis.durable.drain import DrainResult, LedgerDrain
 from ducto_redis.durable.history import SqlHistory
@@ -13,6 +14,7 @@ from ducto_redis.durable.verifying import verify_sql
 __all__ = [
     "AcceptResult",
     "AsyncSnapshotter",
+    "DaySpend",
     "DrainResult",
     "Lag",
     "LedgerDrain",
@@ -21,9 +23,13 @@ __all__ = [
     "SnapshotResult",
     "Snapshots",
     "Snapshotter",
+    "SqlBooks",
     "SqlHistory",
     "SqlLedger",
     "accept_redis",
+    "books_in_redis",
+    "books_in_sql",
     "open_database",
+    "settled_by_day",
     "verify_sql",
 ]

@@ -17,12 +17,13 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ducto_redis.core import draining
 from ducto_redis.core.draining import BEGINNING, LedgerPart
+from ducto_redis.core.flows import adopt_other
 from ducto_redis.durable.database import open_database, told_by
 from ducto_redis.durable.namespaces import claim, lock
 from ducto_redis.durable.rows import ROOT, Part, insert_rows, read_rows, without_dead, without_known
 from ducto_redis.durable.schema import dead, dirty, ledger, position
 from ducto_redis.durable.upserts import upsert
-from ducto_redis.errors import LedgerFork, SchemaNewer, StoreError, StoreUnavailable
+from ducto_redis.errors import LedgerFork, NeedsRestore, SchemaNewer, StoreError, StoreUnavailable
 from ducto_redis.store import RedisStore
 
 #: Entries that are read and committed at a time, of one shard or of several.
@@ -91,7 +92,8 @@ class LedgerDrain:
         """Carries what is there, of every shard, to the end that each has when it is met.
 
         Raises:
-            NeedsRestore: SQL holds another life of the namespace, or it is being restored; nothing was written.
+            NeedsRestore: SQL holds another life of the namespace, Redis none, or it is being restored; nothing was
+                written.
             LedgerFork: Redis came back from an older state than what was carried; nothing was written. Or SQL holds
                 another entry under the same number; nothing of that shard was written, the others
                 were carried.
@@ -103,13 +105,21 @@ class LedgerDrain:
             self._registered = True
         result, failures = DrainResult(), list[StoreError]()
         try:
-            claim(self.engine, self._space)
+            self._claim()
             self._pass(result, failures)
         except SQLAlchemyError as cause:
             raise StoreUnavailable(f"the database failed: {told_by(cause)}") from cause
         if failures:
             raise failures[0]
         return result
+
+    def _claim(self) -> None:
+        try:
+            claim(self.engine, self._space)
+        except NeedsRestore as met:
+            # It may have been restored since this drainer knew it: then Redis holds what SQL does.
+            self._run(adopt_other(self._space, met))
+            claim(self.engine, self._space)
 
     def _pass(self, result: DrainResult, failures: list[StoreError]) -> None:
         """Shard by shard, whose parts are committed together until they have filled one."""

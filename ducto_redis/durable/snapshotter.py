@@ -128,11 +128,10 @@ class Passes:
         return Lag(self._run_flow(draining.backlog(self._space)), seconds, roots, count, self.active)
 
     def close(self) -> None:
-        """Carries what is left, where it is this process' to do, gives the lease back and closes the database."""
+        """Carries what is left, unless another process has the lease, gives it back and closes the database."""
         try:
-            if self.active:
-                with suppress(CreditError):  # told by whoever runs it next, who need not wait for the lease to end
-                    self.run()
+            with suppress(CreditError):  # told by whoever runs it next, who need not wait for the lease to end
+                self.run()
             self._lease.give_back()
         except SQLAlchemyError:
             pass  # the lease ends by itself; what is left waits in Redis

@@ -6,15 +6,11 @@ import contextlib
 import random
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-from servers import PostgresProcess
-from sql import DATABASES, Database
+from sql import DATABASES, Database, run_on_each
 
 from ducto_redis import RedisStore, SpendCap
 from ducto_redis.durable import LedgerDrain
@@ -90,18 +86,6 @@ def run(server: Any, namespace: str, n: int, seed: int, database: Database) -> C
     return seen + compared(database.rows(), written)
 
 
-def run_on_each(server: Any, namespace: str, n: int, seed: int) -> Counter[str]:
-    """The same on every database, a part of ``n`` each; PostgreSQL is a server of its own."""
-    seen = Counter()
-    with tempfile.TemporaryDirectory(prefix="ducto-") as folder, ExitStack() as stack:
-
-        def postgres() -> PostgresProcess:
-            process = PostgresProcess()
-            stack.callback(process.stop)
-            return process
-
-        for name, made in DATABASES.items():
-            database = made(Path(folder), postgres)
-            stack.callback(database.close)
-            seen += run(server, f"{namespace}.{name}", n // len(DATABASES), seed, database)
-    return seen
+def on_each(server: Any, namespace: str, n: int, seed: int) -> Counter[str]:
+    """The same on every database, a part of ``n`` each."""
+    return run_on_each(lambda name, database: run(server, f"{namespace}.{name}", n // len(DATABASES), seed, database))

@@ -27,6 +27,8 @@ import executions
 import failovers
 import power
 import redis_faults
+import replays as replaying
+import restores
 import sql_faults
 import workers
 
@@ -141,8 +143,18 @@ def zones(_server, _namespace, n, seed):
 
 
 def drain(server, namespace, n, seed):
-    seen = drains.run_on_each(server, namespace, n, seed)
+    seen = drains.on_each(server, namespace, n, seed)
     return Figure(seen["entries"], seen["lost"] + seen["doubled"] + seen["other"], Counter(killed=seen["killed"]))
+
+
+def restored(server, namespace, n, seed):
+    seen = restores.on_each(server, namespace, n, seed)
+    return Figure(seen["accounts"], seen["differ"] + seen["differences"], seen)
+
+
+def replays(_server, namespace, n, seed):
+    seen = replaying.run_all(namespace, n, seed)
+    return Figure(seen["acknowledged"], sum(replaying.wrong(seen).values()), seen)
 
 
 def memory(_server, _namespace, n, seed):
@@ -233,6 +245,13 @@ ROWS: dict[str, Row] = {
         "faults",
         12,
         failing_sql,
+    ),
+    "restores": Row("accounts that differ after Redis was wiped and restored from SQL", "accounts", 10_000, restored),
+    "replays": Row(
+        "operations doubled, lost or half done, units created and caps passed over kills and restores of a replay",
+        "operations",
+        2_000,
+        replays,
     ),
     "memory": Row("runs in which memory grew", "changes of a day", 20_000, memory),
 }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from ducto_redis import SpendCap
+import os
+import signal
+import warnings
+
+from ducto_redis import ChargeItem, SpendCap
 
 USERS = ("alice", "acme/x/bob", "carol %:")
 POINTS = ("read", "written", "committed", "trimmed")
@@ -52,3 +56,23 @@ def work_of_hours(store, times=6, users=USERS):
             store.settle(user, store.reserve(user, 3), 2)
         store.deduct(user, 1)
         store.reserve(user, 5)
+
+
+def charge_many(store, count, users=USERS):
+    """Entries of charges, a hundred at a time."""
+    for begun in range(0, count, 100):
+        items = [ChargeItem(user_id=users[at % len(users)], amount=1) for at in range(begun, begun + 100)]
+        assert all(each.error_code is None for each in store.charge_many(items))
+
+
+def killed(work):
+    """Whether a forked process that does the work was ended by SIGKILL; it shares no connection with this one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which the child leaves alone
+        child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL

@@ -89,7 +89,7 @@ def test_a_fork_is_told_and_never_overwritten(server, namespace, store, database
     for key, data in state.items():
         server.client.restore(key, 0, data)
     store.add_credits("alice", 3, idempotency_key="ours")
-    with pytest.raises(LedgerFork, match=r"alice #2 \(gours\)"):
+    with pytest.raises(LedgerFork, match=r"alice #2 \(operation ours\)"):
         drain.drain()
     assert sorted(database.rows()) == before
     drain.close()
