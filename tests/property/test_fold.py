@@ -174,7 +174,7 @@ def test_the_ledger_adds_up_to_the_state(server, namespace, seed):
         drive(store, clock, draw)
     entries = entries_of(server.client, namespace)
     kinds = {entry.kind for entry in entries}
-    assert kinds == set(Kind), "the run must have met every kind of entry"
+    assert kinds == set(Kind) - {Kind.RESTORE}, "the run must have met every kind of entry but that of a restore"
     states = fold(entries)
     assert_state(server.client, namespace, states)
     balances = sum(node.balance for state in states.values() for node in state.nodes.values())
