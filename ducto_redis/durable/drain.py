@@ -60,8 +60,8 @@ class LedgerDrain:
         url: The database: ``sqlite:///ledger.db`` or ``postgresql+psycopg://...`` (extra ``postgres``).
         trim: Whether what is committed is dropped from the ledger. Then ``verify`` can no longer add it up.
         max_backlog: How many entries of a shard may wait to be drained, 1,000 to 100,000,000, about: at this length of
-            its ledger new holds and charges are refused (``backlog_full``), until it is below nine tenths of it. Without
-            ``trim`` the length does not say what waits, and there is no bound.
+            its ledger new holds and charges are refused (``backlog_full``), until it is below nine tenths of it.
+            Without ``trim`` the length does not say what waits, and there is no bound.
 
     Raises:
         InvalidArgumentError: ``max_backlog`` is out of range.
@@ -75,7 +75,8 @@ class LedgerDrain:
 
     def __init__(self, store: RedisStore, url: str, *, trim: bool = True, max_backlog: int = MAX_BACKLOG) -> None:
         self._run, self._space = store._driver.run_flow, store._space  # noqa: SLF001 - one package
-        self._trim, self._max_entries = trim, checked_backlog(max_backlog) if trim else 0
+        bound = checked_backlog(max_backlog)
+        self._trim, self._max_entries = trim, bound if trim else 0
         self._engine: Engine = open_database(url)
         self._registered = False
         self._trimmed: dict[int, str] = {}
