@@ -24,12 +24,14 @@ class BacklogRules:
             known = self.client.hget(self.store._space.keys.shard_keys(shard)[1], "d")
             assert known.startswith(b"F") == self.model.backlog_full, "only the drainer sets the mark and takes it off"
 
-    @rule(account=accounts, amount=amounts, mode=modes, more=st.integers(0, 5), cost=costs, within=withins,
-          then=st.sampled_from(["settle", "succeed", "deduct", "release", "resolve"]),
-          changed=st.sampled_from([False, False, True]))  # fmt: skip
-    def backlog(self, account, amount, mode, *, more, cost, within, then, changed):
-        """A hold is made; full, it is asked for again, extended and ended, and others are asked for."""
-        made, at = self._reserve(account, amount, mode=mode, within=within)
+    @rule(account=accounts, amount=st.one_of(st.integers(0, 9), amounts), mode=modes, more=st.integers(0, 5),
+          cost=costs, within=withins, admit=st.booleans(), changed=st.sampled_from([False, False, True]),
+          then=st.sampled_from(["settle", "deduct", "release", "resolve"]))  # fmt: skip
+    def backlog(self, account, amount, mode, *, more, cost, within, admit, then, changed):
+        """Holds are made; full, the last is asked for again, extended and ended, and others are asked for."""
+        self.do("grant", account=account, amount=20, kind="seed", key=None)
+        is_next, succeeded = self._reserve(account, 1, admit=False)
+        made, at = self._reserve(account, amount, mode=mode if admit else ("strict", 0), admit=admit, within=within)
         self._bound(full=True)
         if changed:
             self.defaults(None, None, 40, "warn", told_at=(), period="daily", more=0, rates=(9, 9, 9))
@@ -43,8 +45,11 @@ class BacklogRules:
         self.do_many("reserve_many", [item])
         if made:
             self.do("extend", account=account, hold_id=at[1], amount=more, ttl_ms=700_000, key=f"e{self.steps}")
+            self.do("extend", account=account, hold_id=at[1], amount=0, ttl_ms=800_000, key=f"e{self.steps}")
             self._end_of(then, at, cost)
             self._again(-1, {})
+        if is_next:
+            self._charge("succeed", succeeded, 1, next_amount=more)
         self._bound(full=False)
         self._again(-1, {})
 
@@ -54,4 +59,4 @@ class BacklogRules:
         elif then == "release":
             self.do(then, account=at[0], hold_id=at[1])
         else:
-            self._charge(then, at, cost, **({"next_amount": 1} if then == "succeed" else {}))
+            self._charge(then, at, cost)
