@@ -19,6 +19,7 @@ from drain_time import measure_drain
 from measuring import ROOT, conditions, running_server
 from peers_time import measure_three_limits
 from reporting import Figure, Section, versions, write
+from restore_time import measure_restore
 from server_time import Size, measure_batches, measure_many_accounts, measure_many_holds, measure_operations
 from weights import measure_flat, measure_memory
 
@@ -55,6 +56,10 @@ DRAIN = """\
 `LedgerDrain` of a full ledger, one pass: read, rows and positions committed in parts of 10,000, trimmed behind; the
 two databases take turns. PostgreSQL: fsync on, 16 MB of shared buffers, a unix socket. No ratio: the disk is what
 it is."""
+
+RESTORE = """\
+SQLite. The large namespace has copies of one account. A restore is the whole of it: snapshots checked, roots written by
+scripts in batches of 500, over a unix socket, the server's time included."""
 
 MEMORY = """\
 Growth of `used_memory`; how it is weighed is told in `bench/results/layout.md`. The rate limit is a stand-in of
@@ -106,6 +111,7 @@ def parts_of(options: Options) -> list[Part]:
         ("A lone caller, asyncio", "", served(measure_async, size)),
         ("Three limits in one call", PEERS, served(measure_three_limits, size)),
         ("Draining the ledger", DRAIN, served(measure_drain, size)),
+        ("Snapshots and restore", RESTORE, lambda: measure_restore(size.accounts, size)),
         ("Memory", MEMORY, served(measure_memory, options.weighed, options.held)),
         ("Memory over time", FLAT, lambda: measure_flat(options.periods)),
     ]

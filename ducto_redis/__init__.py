@@ -37,6 +37,7 @@ from ducto_redis.errors import (
 )
 from ducto_redis.events import CREDIT_EVENT_TYPES, CreditEvent, CreditEventEmitter
 from ducto_redis.headers import http_status, rate_limit_headers
+from ducto_redis.history import TRANSACTION_KINDS, History, SqlVerifyResult, Transaction, TransactionPage
 from ducto_redis.limiter import RateLimiter
 from ducto_redis.manager import CreditManager
 from ducto_redis.models import (
@@ -79,6 +80,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CREDIT_EVENT_TYPES",
+    "TRANSACTION_KINDS",
     "AccountUnknownError",
     "AddCreditsResult",
     "AsyncCreditManager",
@@ -112,6 +114,7 @@ __all__ = [
     "DurabilityNotMet",
     "EventPage",
     "ExplainResult",
+    "History",
     "HoldInfo",
     "HoldListResult",
     "HoldResult",
@@ -152,10 +155,13 @@ __all__ = [
     "ServerTooOld",
     "SetupResult",
     "SpendCap",
+    "SqlVerifyResult",
     "StoreError",
     "StoreUnavailable",
     "SweepResult",
     "ToolCall",
+    "Transaction",
+    "TransactionPage",
     "UsageMetrics",
     "VerifyResult",
     "__version__",

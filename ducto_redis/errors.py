@@ -104,11 +104,11 @@ class AuthenticationFailed(ConfigError):
 
 
 class LedgerFork(StoreError):
-    """Redis and SQL hold different entries under the same number; nothing was written."""
+    """Redis and SQL hold different entries under the same number, or Redis is the older one; nothing was written."""
 
 
 class LedgerBroken(StoreError, ValueError):
-    """The entries of a root do not follow one another: a gap, a repetition, or a balance that does not add up."""
+    """A root's entries do not follow one another: a gap, a repetition, or a balance that does not add up."""
 
 
 class StoreUnavailable(StoreError):

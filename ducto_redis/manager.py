@@ -34,6 +34,7 @@ class CreditManager(ManagedWork):
         store: Where the credits are.
         engine: Prices usage; comes with pricing.
         emitter: Receives every event of this manager's operations, beside the store's emitter; None uses the store's.
+        history: Where transactions are looked up, such as ``ducto_redis.durable.SqlHistory``; None: nowhere.
     """
 
     def setup(self, create: bool = True) -> SetupResult:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from ducto_redis.core.outcomes import check
+from ducto_redis.core.outcomes import check, history_of
 from ducto_redis.events import CreditEventEmitter
+from ducto_redis.history import History
 from ducto_redis.models import Result
 from ducto_redis.store import RedisStore
 
 R = TypeVar("R", bound=Result)
+T = TypeVar("T")
 
 
 class ManagerBase:
-    """Store, engine and emitter of a manager; the arguments are those of ``CreditManager``."""
+    """Store, engine, emitter and history of a manager; the arguments are those of ``CreditManager``."""
 
-    def __init__(self, store: RedisStore, engine: Any = None, emitter: CreditEventEmitter | None = None) -> None:
+    def __init__(
+        self,
+        store: RedisStore,
+        engine: Any = None,
+        emitter: CreditEventEmitter | None = None,
+        history: History | None = None,
+    ) -> None:
         self.store = store
         self.engine = engine
         self.emitter = emitter or store.emitter
+        self.history = history
 
     def _told(self, results: Sequence[Result]) -> None:
         for result in results:
@@ -33,3 +42,6 @@ class ManagerBase:
     def _done_many(self, results: list[R]) -> list[R]:
         self._told(results)
         return results
+
+    def _from_history(self, ask: Callable[[History], T]) -> T:
+        return ask(history_of(self.history))

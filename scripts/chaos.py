@@ -101,7 +101,7 @@ def run_chunk(row: str, n: int, seed: int) -> rows.Figure:
 
 
 def repeat(row: str, total: Total, wanted: int, console: Console) -> None:
-    """Runs chunks until the total reaches what is wanted, or something was bad."""
+    """Runs chunks until the total reaches what is wanted, something was bad, or nothing can be measured here."""
     chosen = rows.ROWS[row]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
@@ -114,6 +114,8 @@ def repeat(row: str, total: Total, wanted: int, console: Console) -> None:
             if figure.bad:
                 told = f"seed {seed}: {figure.bad} bad, {dict(figure.details)}; to start anew remove {total.path.name}"
                 console.print(told)
+            elif not figure.n:
+                break
 
 
 def write_table(totals: list[Total]) -> list[str]:

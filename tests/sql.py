@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
+from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +61,20 @@ def of_postgres(_folder: Path, postgres: Callable[[], PostgresProcess]) -> Datab
 
 #: name -> what makes one, from a folder and what answers the server, which is started when it is first asked for.
 DATABASES = {"sqlite": of_sqlite, "postgres": of_postgres}
+
+
+def run_on_each(run: Callable[[str, Database], Counter[str]]) -> Counter[str]:
+    """Runs the same on every database, and adds up what it counted; PostgreSQL is a server of its own."""
+    seen: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix="ducto-") as folder, ExitStack() as stack:
+
+        def postgres() -> PostgresProcess:
+            process = PostgresProcess()
+            stack.callback(process.stop)
+            return process
+
+        for name, made in DATABASES.items():
+            database = made(Path(folder), postgres)
+            stack.callback(database.close)
+            seen += run(name, database)
+    return seen

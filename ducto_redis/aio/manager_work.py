@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from ducto_redis.aio.manager_limits import AsyncManagedLimits
 from ducto_redis.aio.sweeper import Sweeper
 from ducto_redis.core.arguments import DEFAULT_TTL, Metadata
 from ducto_redis.core.entries import Entry
+from ducto_redis.history import Transaction, TransactionPage
 from ducto_redis.models import BillingMode, DeductionResult, HoldResult
 from ducto_redis.money import Amount
 from ducto_redis.work_models import (
@@ -152,3 +154,44 @@ class AsyncManagedWork(AsyncManagedLimits):
     async def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyResult:
         """Compares what the ledger adds up to with the state. See ``RedisStore.verify``."""
         return await self._done(await self.store.verify(progress))
+
+    async def list_transactions(
+        self,
+        user_id: str,
+        *,
+        kinds: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> TransactionPage:
+        """The transactions of an account itself, newest first, from the manager's ``history``.
+
+        Args:
+            user_id: The account; what accounts below it did on its credits is listed with them.
+            kinds: Only those of ``TRANSACTION_KINDS``; None takes all.
+            since: From this time on, aware.
+            until: Before this time, aware.
+            limit: How many at most, 1 to 1,000.
+            cursor: That of the page before: what is older. What comes meanwhile neither moves nor repeats anything.
+
+        Raises:
+            ConfigError: The manager has no history.
+            InvalidArgumentError: One of them is not allowed.
+            StoreUnavailable: The history's database failed.
+        """
+        return await self._from_history(
+            lambda history: history.transactions(
+                user_id, kinds=kinds, since=since, until=until, limit=limit, cursor=cursor
+            )
+        )
+
+    async def get_transaction(self, transaction_id: str) -> Transaction | None:
+        """A transaction by the id that its result told, however old; None where the ``history`` holds none.
+
+        Raises:
+            ConfigError: The manager has no history.
+            InvalidIdError: It is no id of a transaction.
+            StoreUnavailable: The history's database failed.
+        """
+        return await self._from_history(lambda history: history.find(transaction_id))

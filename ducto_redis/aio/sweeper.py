@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from ducto_redis.background import checked_every
 from ducto_redis.errors import CreditError
-from ducto_redis.sweeper import checked_every
 from ducto_redis.work_models import SweepResult
 
 

@@ -15,9 +15,11 @@ from ducto_redis.cli.defaults import defaults, plan
 from ducto_redis.cli.demo import tell
 from ducto_redis.cli.events import events
 from ducto_redis.cli.explaining import explain
+from ducto_redis.cli.ledger import ledger
 from ducto_redis.cli.limits import limits
 from ducto_redis.cli.opening import open_store
 from ducto_redis.cli.replaying import replay
+from ducto_redis.cli.snapshots import restore, snapshot
 from ducto_redis.cli.verifying import verify
 
 app = typer.Typer(
@@ -44,6 +46,9 @@ def options(
 
 app.command()(replay)
 app.command()(verify)
+app.command()(snapshot)
+app.command()(restore)
+app.command()(ledger)
 app.command()(balance)
 app.command()(holds)
 app.command()(explain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Annotated, NoReturn
 
 import typer
@@ -19,6 +20,13 @@ RedisOption = Annotated[
     typer.Option(
         "--redis", metavar="URL", envvar="DUCTO_REDIS_URL",
         help="A server (redis://, rediss://, unix://); without one the embedded engine, which is empty.",
+    ),
+]  # fmt: skip
+SqlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sql", metavar="URL", envvar="DUCTO_SQL_URL",
+        help="The database that LedgerDrain writes: sqlite:///ledger.db, postgresql+psycopg://...",
     ),
 ]  # fmt: skip
 NamespaceOption = Annotated[str, typer.Option(envvar="DUCTO_NAMESPACE", help="The installation on that server.")]
@@ -44,6 +52,20 @@ def open_store(redis: str | None, namespace: str) -> RedisStore:
     if redis is None:
         return MemoryStore(namespace=namespace)
     return RedisStore.from_url(redis, namespace=namespace, retry=RetryPolicy(deadline_s=PATIENCE_S))
+
+
+def durable_part(option: str) -> ModuleType:
+    """``ducto_redis.durable``, for an option that names a database; told where its extra is missing."""
+    try:
+        from ducto_redis import durable  # noqa: PLC0415 - imported only by commands that were given a database
+    except ModuleNotFoundError as missing:
+        if missing.name != "sqlalchemy":
+            raise
+        fail(
+            Console(stderr=True),
+            f"{option} needs an extra: pip install 'ducto-redis[durable]', of PostgreSQL 'ducto-redis[postgres]'",
+        )
+    return durable
 
 
 def show(table: Table) -> None:

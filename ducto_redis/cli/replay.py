@@ -9,17 +9,18 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
+from ducto_redis.cli.draining import settled_in_sql, tell_books, verify_in_sql
 from ducto_redis.cli.trace import Request
 from ducto_redis.core.entries import Kind
 from ducto_redis.decisions import CapAction
 from ducto_redis.models import SpendCap
-from ducto_redis.money import to_credits
+from ducto_redis.money import to_credits, to_units
 from ducto_redis.store import RedisStore
 
 _BALANCES: Final = (Decimal("0.6"), Decimal(1), Decimal(2))
@@ -121,37 +122,51 @@ class Replay:
                 each.result()
         return time.monotonic() - begin
 
-    def highest_ratio(self) -> Decimal:
-        """The highest spend of any user on any UTC day / its deny cap, from the ledger."""
+    def _settled(self) -> Iterator[tuple[str, int, int]]:
+        """What each user settled on each UTC day, in units, from the ledger in Redis."""
         spent: Counter[tuple[str, int]] = Counter()
-        setup = self.store.setup(create=False)
-        for shard in range(setup.shards):
+        for shard in range(self.store.setup(create=False).shards):
             for entry in self.store.read_ledger(shard):
                 if entry.kind is Kind.SETTLE:
                     spent[entry.root, entry.at_ms // _DAY_MS] += entry.amount
-        ratios = [
-            to_credits(units, setup.precision) / self.limits[name]
-            for (name, _), units in spent.items()
-            if name in self.limits
-        ]
-        return max(ratios, default=Decimal(0))
+        for (name, day), units in spent.items():
+            yield name, day, units
 
-    def check(self, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
-        """The books: what was granted is what is left and what was billed, to the last unit; and ``verify``."""
+    def _highest_ratio(self, settled: Iterable[tuple[str, int, int]]) -> Decimal:
+        """The highest spend of any user on any UTC day / its deny cap."""
+        precision = self.store.setup(create=False).precision
+        limited = [(to_credits(units, precision), name) for name, _, units in settled if name in self.limits]
+        return max((spent / self.limits[name] for spent, name in limited), default=Decimal(0))
+
+    def check(self, progress: Callable[[int, int], None] | None = None, durable: str | None = None) -> dict[str, Any]:
+        """The books: what was granted is what is left and what was billed, to the last unit; and ``verify``.
+
+        Args:
+            progress: Is told how many shards ``verify`` has seen, of how many.
+            durable: The database that was drained into. Then the ledger in Redis is trimmed, and SQL is asked instead
+                of it: ``durable`` tells the books of both.
+        """
         balances = held = Decimal(0)
         for name in self.names.values():
             available = self.store.get_available(name)
             balances += available.balance
             held += available.reserved
-        verified = self.store.verify(progress)
-        ratio = self.highest_ratio()
+        told: dict[str, Any] = {}
+        if durable is None:
+            verified, settled = self.store.verify(progress), self._settled()
+        else:
+            granted_units = to_units(self.granted, self.store.setup(create=False).precision)
+            told["durable"] = tell_books(self.store, durable, granted_units)
+            verified, settled = verify_in_sql(self.store, durable, progress), settled_in_sql(self.store, durable)
+        ratio, differences = self._highest_ratio(settled), len(verified.differences) + verified.unverifiable
+        same = not differences and (durable is None or told["durable"]["ok"])
         return {
             "granted": self.granted,
             "balances": balances,
             "difference": self.granted - balances - self.books.billed,
             "still_held": held,
-            "differences_from_ledger": len(verified.differences) + verified.unverifiable,
+            "differences_from_ledger": differences,
             "highest_ratio": ratio,
-            "ok": self.granted == balances + self.books.billed and held == 0 and ratio <= 1
-            and not verified.differences and not verified.unverifiable,
-        }  # fmt: skip
+            **told,
+            "ok": self.granted == balances + self.books.billed and held == 0 and ratio <= 1 and same,
+        }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ducto_redis.core.codec import code_of
+from ducto_redis.codes import Code
+from ducto_redis.core.codec import code_of, message_of
 from ducto_redis.core.flows import ready
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Reply
-from ducto_redis.errors import InvalidArgumentError
+from ducto_redis.errors import InvalidArgumentError, NeedsRestore
 
 #: Before every stream id.
 BEGINNING: Final = "0-0"
@@ -20,13 +21,14 @@ _SMALLEST, _LARGEST = 1_000, 100_000_000
 
 
 class LedgerPart(NamedTuple):
-    """Entries of a shard behind a position, oldest first; ``more``: there may be others.
+    """Entries of a shard behind a position, oldest first; ``more``: there may be others; ``last``: where it ends.
 
     Of each its stream id, whether it has the one field of an entry, and what it holds.
     """
 
     entries: tuple[tuple[str, bool, bytes], ...]
     more: bool
+    last: str = ""
 
 
 def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPart]:
@@ -37,14 +39,27 @@ def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPa
         shard: The shard.
         after: The stream id of the last entry that is known.
         limit: How many entries at most.
+
+    Raises:
+        NeedsRestore: The shard is gone, or of another generation.
     """
     yield from ready(space)
-    ledger, _ = space.keys.shard_keys(shard)
-    [page] = yield Ask((("XRANGE", ledger, f"({after}", "+", "COUNT", limit),))
-    return LedgerPart(tuple((entry_id.decode(), *_held(fields)) for entry_id, fields in page), len(page) == limit)
+    ledger, config = space.keys.shard_keys(shard)
+    page, generation = yield Ask((("XRANGE", ledger, f"({after}", "+", "COUNT", limit), ("HGET", config, "generation")))
+    if generation != space.known.generation:
+        raise NeedsRestore(message_of(Code.NEEDS_RESTORE))
+    if page:
+        entries = tuple((entry_id.decode(), *held_in(fields)) for entry_id, fields in page)
+        return LedgerPart(entries, len(page) == limit, entries[-1][0])
+    # Where nothing is new, what is there may be older than what was carried.
+    [info] = yield Ask((("XINFO", "STREAM", ledger),))
+    last = info[info.index(b"last-generated-id") + 1].decode()
+    # The embedded engine says 0-0 of a stream that is empty, which tells nothing.
+    return LedgerPart((), more=False, last="" if last == BEGINNING else last)
 
 
-def _held(fields: Sequence[bytes]) -> tuple[bool, bytes]:
+def held_in(fields: Sequence[bytes]) -> tuple[bool, bytes]:
+    """Whether the fields in a stream are those of an entry, and what they hold."""
     is_entry = len(fields) == 2 and fields[0] == b"e"  # noqa: PLR2004 - a name and a value
     return is_entry, fields[1] if is_entry else b"".join(fields)
 
@@ -101,3 +116,12 @@ def register(space: Space, *, wanted: bool, max_entries: int = 0) -> Flow[None]:
     yield from ready(space)
     behind = BEGINNING.encode() if wanted else _NONE
     yield Batch(tuple(_call(space, shard, behind, max_entries) for shard in range(space.known.shards)))
+
+
+def backlog(space: Space) -> Flow[int]:
+    """How many entries wait to be carried away, of all shards."""
+    yield from ready(space)
+    lengths: list[int] = []
+    for shard in range(space.known.shards):
+        lengths += yield Ask((("XLEN", space.keys.shard_keys(shard)[0]),))
+    return sum(lengths)

@@ -181,7 +181,7 @@ def operate_many(space: Space, script: str, items: Sequence[Any], op_ids: Sequen
         except (NamespaceUnknown, NeedsRestore) as error:
             if last:
                 raise
-            yield from _adopt_other(space, error)
+            yield from adopt_other(space, error)
             continue
         results = [step.value if isinstance(step, Answer) else None for step in steps]
         for positions, each in zip(groups, lists, strict=True):
@@ -231,11 +231,15 @@ def operate(
             raise met
         else:
             adopted = True
-            yield from _adopt_other(space, met)
+            yield from adopt_other(space, met)
 
 
-def _adopt_other(space: Space, met: ConfigError) -> Flow[None]:
+def adopt_other(space: Space, met: ConfigError) -> Flow[None]:
     """Adopts the generation the server holds now, when it is another one and ready.
+
+    Args:
+        space: The namespace.
+        met: What told that it may be another one.
 
     Raises:
         NeedsRestore: There is none, it is incomplete, or it is the one that was sent.

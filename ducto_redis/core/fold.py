@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
+from ducto_redis.core.details import read_charge, read_hold, read_settle
 from ducto_redis.core.entries import OF_NO_ROOT, Entry, Kind, levels_of
 from ducto_redis.core.fold_caps import (
     OF_SHADOW,
@@ -27,9 +28,7 @@ from ducto_redis.core.limit_items import LimitItem
 from ducto_redis.core.packed import SHADOW, Node, PackedCap, TimedCap, int_at, read_caps
 from ducto_redis.errors import LedgerBroken
 
-_PURCHASE, _ADMITTED, _HAS_MODEL, _HAS_ASKED, _HAS_PAYER, _HAS_FLOOR = 1, 1, 8, 16, 64, 128
-#: Bytes behind a label's mode when a payer is the last of them: alone, behind tokens, behind what limits counted, both.
-_PAYER_TAILS: Final = (1, 8, 12, 19)
+_PURCHASE: Final = 1
 T = TypeVar("T")
 
 
@@ -109,24 +108,10 @@ def _charge(state: RootState, entry: Entry, model: str, payer: str) -> None:
 
 
 def _charge_at_once(state: RootState, entry: Entry) -> str:
-    label = entry.detail[1 : 1 + entry.detail[0]]
-    payer = payer_in(label, entry.path)
-    _charge(state, entry, names_in(label)[1], payer)
+    told = read_charge(entry)
+    payer = told.payer or ""
+    _charge(state, entry, told.model or "", payer)
     return payer
-
-
-def names_in(label: bytes) -> tuple[str, str]:
-    """Operation type and model of a label, which it begins with; labels of another form have no model."""
-    at = 1 + label[0] if label else 0
-    model = label[at + 1 : at + 1 + label[at]].decode() if at < len(label) else ""
-    return label[1:at].decode(), model
-
-
-def payer_in(label: bytes, path: str) -> str:
-    """The path of who pays, told by the last byte of a label when it is not the account (``lua/lib/label_payer``)."""
-    at = 1 + label[0] if label else 0
-    tail = len(label) - at - label[at] - 2 if at < len(label) else 0
-    return levels_of(path)[label[-1] - 1] if tail in _PAYER_TAILS else path
 
 
 def _grant(state: RootState, entry: Entry) -> None:
@@ -137,13 +122,12 @@ def _grant(state: RootState, entry: Entry) -> None:
 
 
 def _hold(state: RootState, entry: Entry) -> str:
-    counts = bool(entry.detail[6] & _ADMITTED)
-    at = 7 + (7 if entry.detail[6] & _HAS_FLOOR else 0)
-    label = entry.detail[at + 1 : at + 1 + entry.detail[at]]
-    operation_type, model = names_in(label)
-    admitted, expires_ms = entry.amount if counts else 0, int_at(entry.detail, 0, 6)
-    payer = payer_in(label, entry.path)
-    hold = OpenHold(entry.path, entry.amount, admitted, expires_ms, counts, model, operation_type, payer, entry.within)
+    told = read_hold(entry)
+    payer, model = told.payer or "", told.model or ""
+    hold = OpenHold(
+        entry.path, entry.amount, entry.amount if told.admitted else 0, told.expires_ms, told.admitted, model,
+        told.operation_type, payer, entry.within,
+    )  # fmt: skip
     state.holds[entry.field] = hold
     _move(state, entry, hold, 1)
     return payer
@@ -155,12 +139,10 @@ def _end(state: RootState, entry: Entry) -> str:
     if hold is not None:
         _move(state, entry, hold, -1)
     if entry.kind is Kind.SETTLE:
-        flags, at = entry.detail[0], 8 if entry.detail[0] & _HAS_ASKED else 1
+        told = read_settle(entry)
         own, payer = (hold.model, hold.payer) if hold else ("", entry.path)
-        if flags & _HAS_PAYER:
-            payer, at = levels_of(entry.path)[entry.detail[at] - 1], at + 1
-        model = entry.detail[at + 1 : at + 1 + entry.detail[at]].decode() if flags & _HAS_MODEL else own
-        _charge(state, entry, model, payer)
+        payer = payer if told.payer is None else told.payer
+        _charge(state, entry, own if told.model is None else told.model, payer)
         return payer
     return hold.payer if hold else entry.path
 

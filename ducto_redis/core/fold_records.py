@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
+from ducto_redis.core.details import names_in, payer_in
 from ducto_redis.core.entries import Entry, Kind
-from ducto_redis.core.fold import OpenHold, RootState, names_in, payer_in
+from ducto_redis.core.fold import OpenHold, RootState
 from ducto_redis.core.packed import WITHIN_NOTE, int_at, packed
 
 OPEN, SETTLED, RELEASED, EXPIRED, DONE, TOMBSTONE = range(1, 7)

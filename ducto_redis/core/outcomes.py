@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from ducto_redis.codes import Code
 from ducto_redis.core.resolving import LETTERS
-from ducto_redis.errors import IdempotencyConflict, OutcomeUnknown, error_for
+from ducto_redis.errors import ConfigError, IdempotencyConflict, OutcomeUnknown, error_for
+from ducto_redis.history import History
 from ducto_redis.models import (
     CapCheckResult,
     CapListResult,
@@ -52,3 +53,17 @@ def check(result: R) -> R:
         return result
     code = Code[result.error_code.upper()]
     raise error_for(code, result.message, result=result)
+
+
+def history_of(history: History | None) -> History:
+    """A manager's history.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    if history is None:
+        raise ConfigError(
+            "the manager has no history to look in: pass history=SqlHistory(url) of ducto_redis.durable to it, and"
+            " have a LedgerDrain carry the ledger into that database"
+        )
+    return history

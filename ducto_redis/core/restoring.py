@@ -7,7 +7,8 @@ be cut off and done again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
@@ -22,6 +23,7 @@ from ducto_redis.errors import NeedsRestore
 
 _PART: Final = 1_000
 _PAGE: Final = 1_000
+Part = tuple[bytes | str | int, ...]
 
 
 class RootImage(NamedTuple):
@@ -95,27 +97,26 @@ def root_calls(space: Space, image: RootImage, now_ms: int) -> Iterator[Call[boo
     """The calls that write a root, in parts of 1,000 arguments; the last one makes it complete."""
     keys = space.keys.account(unquote(image.name)).keys[:6]
     expiries = image.open_holds.values()
-    root = pack_root(space.known.generation, image.sequence, now_ms, min(expiries, default=0), max(expiries, default=0))
-    records = [each for pair in image.records.items() for each in pair]
-    index: list[bytes | str | int] = [each for field, at_ms in image.open_holds.items() for each in (at_ms, field)]
-    state = [each for pair in image.fields.items() for each in pair]
-    whole = len(records) + len(index) + len(state) <= _PART
+    generation = space.known.generation
+    root = pack_root(generation, image.sequence, now_ms, min(expiries, default=0), max(expiries, default=0))
+    records: Part = tuple(chain.from_iterable(image.records.items()))
+    index: Part = tuple(chain.from_iterable((at_ms, field) for field, at_ms in image.open_holds.items()))
+    state: Part = tuple(chain.from_iterable(image.fields.items()))
 
-    def call(root: bytes, *parts: Iterable[bytes | str | int]) -> Call[bool]:
-        given, listed, others = (tuple(part) for part in parts)
-        args = (space.known.generation, root, len(given), len(listed), len(others), *given, *listed, *others)
+    def call(root: bytes, given: Part = (), listed: Part = (), others: Part = ()) -> Call[bool]:
+        args = (generation, root, len(given), len(listed), len(others), *given, *listed, *others)
         return Call("restore_root", keys, args, _read_begun)
 
-    if whole:
+    if len(records) + len(index) + len(state) <= _PART:
         yield call(root, records, index, state)
         return
     for at in range(0, len(records), _PART):
-        yield call(b"", records[at : at + _PART], (), ())
+        yield call(b"", records[at : at + _PART])
     for at in range(0, len(index), _PART):
-        yield call(b"", (), index[at : at + _PART], ())
+        yield call(b"", (), index[at : at + _PART])
     for at in range(0, len(state), _PART):
         yield call(b"", (), (), state[at : at + _PART])
-    yield call(root, (), (), ())
+    yield call(root)
 
 
 def finish(space: Space, version: int, defaults: str) -> Flow[None]:

@@ -6,8 +6,9 @@ holds at least as many entries: those up to that number are added up and compare
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, takewhile
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from ducto_redis.core.entries import OF_NO_ROOT, Entry, Kind, read_entry
@@ -24,6 +25,7 @@ from ducto_redis.work_models import Difference, VerifyResult
 
 _PAGE: Final = 1000
 _SEQUENCE_AT: Final = 9
+_GENERATION: Final = slice(1, _SEQUENCE_AT)
 
 
 def find_roots(space: Space) -> Flow[dict[int, set[str]]]:
@@ -65,12 +67,51 @@ def read_ledger(space: Space, shard: int) -> Flow[list[Entry]]:
         start = b"(" + page[-1][0]
 
 
-def verify_shard(space: Space, shard: int, roots: Iterable[str]) -> Flow[VerifyResult]:
-    """Compares the roots of a shard; see the module."""
-    states: dict[str, Any] = {}
+class StoredRoot(NamedTuple):
+    """A root as Redis held it at one moment: the fields of its state; of its open holds members and expiries."""
+
+    fields: dict[str, bytes]
+    holds: list[Any]
+
+    @property
+    def sequence(self) -> int:
+        """The number of its last entry."""
+        return int_at(self.fields["r"], _SEQUENCE_AT, 5)
+
+
+def read_roots(space: Space, shard: int, roots: Iterable[str]) -> Flow[dict[str, StoredRoot]]:
+    """The roots of a shard that have a state, each at one moment."""
+    found = {}
     for root in sorted(roots):
         keys = space.keys.keys_of_root(shard, root)
-        states[root] = yield Ask((("HGETALL", keys[0]), ("ZRANGE", keys[1], 0, -1, "WITHSCORES")))
+        hashed, index = yield Ask((("HGETALL", keys[0]), ("ZRANGE", keys[1], 0, -1, "WITHSCORES")))
+        found[root] = StoredRoot({hashed[at].decode(): hashed[at + 1] for at in range(0, len(hashed), 2)}, index)
+    return found
+
+
+def read_sequences(space: Space, shard: int, roots: Sequence[str]) -> Flow[dict[str, int]]:
+    """The number of the last entry of each root; 0 where the shard has no such root, or one of another life."""
+    yield from ready(space)
+    found: dict[str, int] = {}
+    for at in range(0, len(roots), _PAGE):
+        page = roots[at : at + _PAGE]
+        records = yield Ask(tuple(("HGET", space.keys.keys_of_root(shard, root)[0], "r") for root in page))
+        for root, record in zip(page, records, strict=True):
+            mine = record is not None and record[_GENERATION] == space.known.generation
+            found[root] = int_at(record, _SEQUENCE_AT, 5) if mine else 0
+    return found
+
+
+def read_defaults_version(space: Space, shard: int) -> Flow[int]:
+    """The version of the defaults that a shard holds; 0: it never held any."""
+    yield from ready(space)
+    [version] = yield Ask((("HGET", space.keys.shard_keys(shard)[1], "defaults_version"),))
+    return int(version or 0)
+
+
+def verify_shard(space: Space, shard: int, roots: Iterable[str]) -> Flow[VerifyResult]:
+    """Compares the roots of a shard; see the module."""
+    stored = yield from read_roots(space, shard, roots)
     entries = yield from read_ledger(space, shard)
     by_root: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -78,42 +119,70 @@ def verify_shard(space: Space, shard: int, roots: Iterable[str]) -> Flow[VerifyR
             by_root.setdefault(entry.root, []).append(entry)
     result = VerifyResult(user_id="", entries=len(entries))
     was_trimmed = not entries or entries[0].kind is not Kind.OPEN
-    for root, (hashed, index) in states.items():
-        stored = {hashed[at].decode(): hashed[at + 1] for at in range(0, len(hashed), 2)}
-        if "r" in stored:
-            _verify_root(result, root, stored, index, by_root.get(root, []), was_trimmed=was_trimmed)
-    for root in sorted(by_root.keys() - states.keys()):
-        # Opened after the roots were listed - or its state is gone.
-        [exists] = yield Ask((("EXISTS", space.keys.keys_of_root(shard, root)[0]),))
-        result.newer += exists
-        if not exists:
-            lost = Difference(root=root, what="state", stored="missing", folded=f"{len(by_root[root])} entries")
-            result.differences = (*result.differences, lost)
+    for root, here in stored.items():
+        if "r" in here.fields:
+            compare_root(result, root, here, by_root.get(root, []), was_trimmed=was_trimmed)
+    yield from tell_lost(space, shard, result, {root: len(by_root[root]) for root in by_root.keys() - stored.keys()})
     return result
 
 
-def _verify_root(
-    result: VerifyResult, root: str, stored: dict[str, bytes], index: list[Any], entries: list[Entry], *,
-    was_trimmed: bool,
-) -> None:  # fmt: skip
-    sequence = int_at(stored["r"], _SEQUENCE_AT, 5)
-    known = [entry for entry in entries if entry.sequence <= sequence]
+def tell_lost(space: Space, shard: int, result: VerifyResult, counts: dict[str, int]) -> Flow[None]:
+    """Tells of roots that have entries and had no state: opened after the roots were listed - or the state is gone.
+
+    Args:
+        space: The namespace.
+        shard: Their shard.
+        result: Where it is told.
+        counts: How many entries each has.
+    """
+    for root, count in sorted(counts.items()):
+        [exists] = yield Ask((("EXISTS", space.keys.keys_of_root(shard, root)[0]),))
+        result.newer += exists
+        if not exists:
+            tell(result, root, "state", "missing", f"{count} entries")
+
+
+def tell(result: VerifyResult, root: str, what: str, stored: object, folded: object) -> None:
+    """Adds a difference to a result."""
+    found = Difference(root=root, what=what, stored=str(stored)[:200], folded=str(folded)[:200])
+    result.differences = (*result.differences, found)
+
+
+def compare_root(
+    result: VerifyResult, root: str, here: StoredRoot, entries: Iterable[Entry], *, was_trimmed: bool
+) -> RootState | None:
+    """Compares a root with what its entries add up to, up to the number of its last entry.
+
+    Args:
+        result: Where it is told.
+        root: The root, encoded.
+        here: The root as Redis holds it.
+        entries: Its entries in the order of their sequence; read no further than needed.
+        was_trimmed: Whether the first entries of the ledger are gone.
+
+    Returns:
+        What the entries add up to; None where they cannot be added up.
+    """
+    last = here.sequence
     result.roots += 1
-    if was_trimmed and (not known or known[0].sequence != 1):
-        result.unverifiable += 1
-        return
+    known = takewhile(lambda entry: entry.sequence <= last, entries)
     try:
-        state = fold(known).get(root, RootState())
+        first = next(known, None)
+        if was_trimmed and (first is None or first.sequence != 1):
+            result.unverifiable += 1
+            return None
+        state = fold(chain(() if first is None else (first,), known)).get(root, RootState())
     except LedgerBroken as broken:
-        result.differences = (*result.differences, Difference(root=root, what="ledger", stored="", folded=str(broken)))
-        return
+        tell(result, root, "ledger", "", broken)
+        return None
+    except (ValueError, LookupError) as broken:
+        tell(result, root, "ledger", "", f"an entry cannot be added up: {broken!r}")
+        return None
     result.holds += len(state.holds)
-    found = [
-        Difference(root=root, what=what, stored=str(here)[:200], folded=str(there)[:200])
-        for what, here, there in state_pairs(stored, index, state)
-        if here != there
-    ]
-    result.differences = (*result.differences, *found)
+    for what, stored, folded in state_pairs(here.fields, here.holds, state):
+        if stored != folded:
+            tell(result, root, what, stored, folded)
+    return state
 
 
 def state_pairs(stored: dict[str, bytes], index: list[Any], state: RootState) -> Iterator[tuple[str, object, object]]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
 
 from ducto_redis.durable.migrations import create_or_migrate
 from ducto_redis.errors import AuthenticationFailed, ConfigError, StoreError, StoreUnavailable
@@ -76,12 +76,23 @@ def _make_private(url: URL) -> None:
         os.close(handle)
 
 
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """Which file lies there; None where there is none, and for a database in memory."""
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
+
+
 def _sqlite(url: URL) -> Engine:
     _make_private(url)
+    path = Path(url.database).absolute() if url.database and url.database != ":memory:" else None
     engine = create_engine(url, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
-    def settings(connection: Any, _record: Any) -> None:
+    def settings(connection: Any, record: Any) -> None:
+        record.info["file"] = _identity(path)
         # The driver's own transactions begin too late: reading and writing must be one.
         connection.isolation_level = None
         for pragma in _SQLITE:
@@ -89,6 +100,9 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
+        # SQLite goes on in a file that was deleted or replaced, where nobody will find what it commits.
+        if connection.info["file"] != _identity(path):
+            raise SQLAlchemyError(f"the file {path} is gone, or another one than was opened; open the database anew")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
@@ -136,6 +150,20 @@ def _refused(url: URL, cause: SQLAlchemyError) -> StoreError:
     return StoreUnavailable(f"the database did not answer: {said}")
 
 
+def _own_by_process(engine: Engine) -> None:
+    """Makes a forked child open connections of its own: those of its parent are the parent's."""
+
+    @event.listens_for(engine, "connect")
+    def opened(_connection: Any, record: Any) -> None:
+        record.info["pid"] = os.getpid()
+
+    @event.listens_for(engine, "checkout")
+    def taken(_connection: Any, record: Any, proxy: Any) -> None:
+        if record.info.get("pid") != os.getpid():
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise DisconnectionError("opened by another process")
+
+
 def open_database(url: str) -> Engine:
     """Opens a database, creating the tables where there are none and bringing older ones forward.
 
@@ -156,6 +184,7 @@ def open_database(url: str) -> Engine:
         raise ConfigError(f'PostgreSQL needs psycopg 3: pip install "ducto-redis[postgres]" ({cause})') from cause
     except (ArgumentError, ValueError, OSError) as cause:
         raise ConfigError(f"the database cannot be opened: {cause}") from cause
+    _own_by_process(engine)
     try:
         if not of_sqlite:
             _check_postgres(engine)

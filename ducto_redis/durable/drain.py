@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,12 +17,13 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ducto_redis.core import draining
 from ducto_redis.core.draining import BEGINNING, MAX_BACKLOG, LedgerPart, checked_backlog
+from ducto_redis.core.flows import adopt_other
 from ducto_redis.durable.database import open_database, told_by
-from ducto_redis.durable.namespaces import claim
+from ducto_redis.durable.namespaces import claim, lock
 from ducto_redis.durable.rows import ROOT, Part, insert_rows, read_rows, without_dead, without_known
 from ducto_redis.durable.schema import dead, dirty, ledger, position
 from ducto_redis.durable.upserts import upsert
-from ducto_redis.errors import LedgerFork, SchemaNewer, StoreError, StoreUnavailable
+from ducto_redis.errors import LedgerFork, NeedsRestore, SchemaNewer, StoreError, StoreUnavailable
 from ducto_redis.store import RedisStore
 
 #: Entries that are read and committed at a time, of one shard or of several.
@@ -70,6 +71,8 @@ class LedgerDrain:
         StoreUnavailable: It could not be reached.
     """
 
+    #: Of a lease (``durable.lease``): what was carried under a higher one is not moved any more. None: without a lease.
+    token: int | None = None
     #: Tests stop a drain at these places.
     at_point: Callable[[str], None] = staticmethod(lambda _point: None)
 
@@ -77,13 +80,13 @@ class LedgerDrain:
         self._run, self._space = store._driver.run_flow, store._space  # noqa: SLF001 - one package
         bound = checked_backlog(max_backlog)
         self._trim, self._max_entries = trim, bound if trim else 0
-        self._engine: Engine = open_database(url)
+        self.engine: Engine = open_database(url)
         self._registered = False
         self._trimmed: dict[int, str] = {}
 
     def close(self) -> None:
         """Closes the database; the store stays open."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def unregister(self) -> None:
         """Says that nobody drains the namespace any more: the sweep bounds its ledger again."""
@@ -94,8 +97,10 @@ class LedgerDrain:
         """Carries what is there, of every shard, to the end that each has when it is met.
 
         Raises:
-            NeedsRestore: SQL holds another life of the namespace, or it is being restored; nothing was written.
-            LedgerFork: SQL holds another entry under the same number; nothing of that shard was written, the others
+            NeedsRestore: SQL holds another life of the namespace, Redis none, or it is being restored; nothing was
+                written.
+            LedgerFork: Redis came back from an older state than what was carried; nothing was written. Or SQL holds
+                another entry under the same number; nothing of that shard was written, the others
                 were carried.
             SchemaNewer: A newer release wrote an entry; nothing of that part of its shard was written.
             StoreUnavailable: The database failed; what it had not committed comes again.
@@ -105,13 +110,21 @@ class LedgerDrain:
             self._registered = True
         result, failures = DrainResult(), list[StoreError]()
         try:
-            claim(self._engine, self._space)
+            self._claim()
             self._pass(result, failures)
         except SQLAlchemyError as cause:
             raise StoreUnavailable(f"the database failed: {told_by(cause)}") from cause
         if failures:
             raise failures[0]
         return result
+
+    def _claim(self) -> None:
+        try:
+            claim(self.engine, self._space)
+        except NeedsRestore as met:
+            # It may have been restored since this drainer knew it: then Redis holds what SQL does.
+            self._run(adopt_other(self._space, met))
+            claim(self.engine, self._space)
 
     def _pass(self, result: DrainResult, failures: list[StoreError]) -> None:
         """Shard by shard, whose parts are committed together until they have filled one."""
@@ -124,6 +137,7 @@ class LedgerDrain:
                 room = PART - sum(part.count for part in group)
                 read: LedgerPart = self._run(draining.read_part(self._space, shard, before, room))
                 self.at_point("read")
+                _check_order(shard, before, read)
                 try:
                     group.append(read_rows(self._space.name, shard, before, read))
                 except SchemaNewer as cause:
@@ -139,9 +153,9 @@ class LedgerDrain:
     def _positions(self) -> list[str]:
         """Where each shard's drain is; where it has not begun, it begins."""
         name, shards = self._space.name, range(self._space.known.shards)
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
         begin = dialect.insert(position).on_conflict_do_nothing()
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             found = select(position.c.shard, position.c.last).where(position.c.namespace == name)
             known = {row.shard: row.last for row in connection.execute(found)}
             new = [each for each in shards if each not in known]
@@ -180,7 +194,8 @@ class LedgerDrain:
         return left
 
     def _commit(self, parts: list[Part], result: DrainResult) -> None:
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
+            lock(connection, self._space.name, alone=False, generation=self._space.known.generation)
             for part in parts:
                 self._move(connection, part)
             insert_rows(connection, ledger, [row for part in parts for row in part.rows])
@@ -194,7 +209,7 @@ class LedgerDrain:
 
     def _compare_and_commit(self, part: Part, result: DrainResult) -> None:
         """Also where some are there already - a restore, a position that was lost: the others are written."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             where = (position.c.namespace == self._space.name, position.c.shard == part.shard)
             if connection.execute(select(position.c.last).where(*where)).scalar() != part.before:
                 raise _Overtaken
@@ -210,6 +225,29 @@ class LedgerDrain:
         """
         of_shard = (position.c.namespace == self._space.name, position.c.shard == part.shard)
         move = update(position).where(*of_shard, position.c.last == part.before)
-        moved = connection.execute(move.values(last=part.last, entries=position.c.entries + part.count)).rowcount
+        values: dict[str, Any] = {"last": part.last, "entries": position.c.entries + part.count}
+        if self.token is not None:
+            move, values = move.where(position.c.token <= self.token), values | {"token": self.token}
+        moved = connection.execute(move.values(values)).rowcount
         if moved != 1:
             raise _Overtaken
+
+
+def _check_order(shard: int, before: str, read: LedgerPart) -> None:
+    """Makes sure that Redis has what SQL has.
+
+    Raises:
+        LedgerFork: Its ledger ends before what was carried of it.
+    """
+    if read.last and _number(read.last) < _number(before):
+        raise LedgerFork(
+            f"the ledger of shard {shard} ends at {read.last}, and the database has carried it to {before}: this Redis"
+            " came back from an older state (a snapshot of its own, a replica that was behind). Nothing was written."
+            " `ducto-redis verify --sql` tells what it lacks, `ducto-redis restore --prefer sql` brings it back,"
+            " `--prefer redis` (first with --dry-run) has the database give it up"
+        )
+
+
+def _number(stream_id: str) -> tuple[int, int]:
+    at_ms, _, count = stream_id.partition("-")
+    return int(at_ms), int(count)

@@ -35,7 +35,7 @@ def _to_2(connection: Connection) -> None:
 
 
 def _to_3(connection: Connection) -> None:
-    """Records beside the snapshots, and which roots have rows behind theirs: at first all that have any."""
+    """Records beside the snapshots, leases, and which roots have rows behind their snapshot: at first all."""
     of_bytes = _BYTES.get(connection.dialect.name, "BLOB")
     for statement in (
         (
@@ -47,6 +47,10 @@ def _to_3(connection: Connection) -> None:
         (
             "CREATE TABLE ducto_dirty (namespace VARCHAR(32) NOT NULL, root VARCHAR(800) NOT NULL,"
             " PRIMARY KEY (namespace, root))"
+        ),
+        (
+            "CREATE TABLE ducto_lease (namespace VARCHAR(32) NOT NULL, token BIGINT NOT NULL, holder TEXT NOT NULL,"
+            " until_ms BIGINT NOT NULL, PRIMARY KEY (namespace))"
         ),
         "INSERT INTO ducto_dirty SELECT DISTINCT namespace, root FROM ducto_ledger WHERE root NOT LIKE '#%'",
     ):

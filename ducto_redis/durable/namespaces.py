@@ -27,6 +27,27 @@ def read_namespace(connection: Connection, name: str) -> Known | None:
     return None if row is None else Known(Config(bytes.fromhex(row.generation), row.precision, row.shards), row.state)
 
 
+def lock(connection: Connection, space_name: str, *, alone: bool, generation: bytes | None = None) -> None:
+    """Keeps drains (together) and snapshots (alone) apart to the end of the transaction.
+
+    Else a mark that a drain found set could be taken away by snapshots that did not see its rows. SQLite's transactions
+    exclude each other anyhow.
+
+    Args:
+        connection: In a transaction.
+        space_name: The namespace.
+        alone: Whether nobody else may hold it.
+        generation: Of what is to be written; None: nothing of Redis is.
+
+    Raises:
+        NeedsRestore: It was restored, or is being restored, since what is to be written was read.
+    """
+    row = select(namespaces.c.generation, namespaces.c.state).where(namespaces.c.namespace == space_name)
+    found = connection.execute(row.with_for_update(read=not alone)).all()
+    if generation is not None and found != [(generation.hex(), READY)]:
+        raise NeedsRestore(f"needs_restore: {space_name!r} was restored, or is being restored, since it was read")
+
+
 def claim(engine: Engine, space: Space) -> None:
     """Makes sure that rows of this namespace may be written to the database; the first time it says so there.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Engine, and_, func, or_, select
@@ -120,6 +119,9 @@ class Restore:
         self._check(known, present, prefer)
         self._prepare(rebuild=rebuild)
         known = begin_restore(self._engine, name, new_generation())
+        if Snapshots(self._engine, name).behind():
+            # A drain that had read before Redis was lost has committed meanwhile; from here on none can.
+            self._prepare(rebuild=False)
         self.at_point("said")
         self._run(begin(self._space, known.config, present.generation))
         self.at_point("begun")
@@ -195,15 +197,16 @@ def _images(connection: Connection, namespace: str, page: Any, since_ms: int) ->
     """The roots of a page with their records: those of open holds, and what a caller may still repeat."""
     of_page = and_(records.c.namespace == namespace, records.c.root.between(page[0].root, page[-1].root))
     wanted = or_(records.c.expires_ms > 0, records.c.at_ms >= since_ms)
-    asked = select(records).where(of_page, wanted).order_by(records.c.root)
-    found: dict[str, list[Any]] = {
-        root: list(rows) for root, rows in groupby(connection.execute(asked), key=lambda row: row.root)
-    }
+    columns = (records.c.root, records.c.field, records.c.expires_ms, records.c.data)
+    made: dict[str, dict[str, bytes]] = {row.root: {} for row in page}
+    open_holds: dict[str, dict[str, int]] = {row.root: {} for row in page}
+    for root, name, expires_ms, data in connection.execute(select(*columns).where(of_page, wanted)).all():
+        made[root][name] = data
+        if expires_ms:
+            open_holds[root][name] = expires_ms
     for row in page:
-        own = found.get(row.root, [])
-        made = {each.field: each.data for each in own}
-        open_holds = {each.field: each.expires_ms for each in own if each.expires_ms}
-        yield RootImage(row.root, row.sequence, _fields(row, made, open_holds), made, open_holds)
+        root, own, held = row.root, made[row.root], open_holds[row.root]
+        yield RootImage(root, row.sequence, _fields(row, own, held), own, held)
 
 
 def _fields(row: Any, made: Mapping[str, bytes], open_holds: Mapping[str, int]) -> dict[str, bytes]:

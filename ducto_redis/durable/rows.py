@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import unquote
 
 from sqlalchemy import Connection, Table, insert, select, tuple_
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -15,10 +16,12 @@ from ducto_redis.core.entries import OF_NO_ROOT, Kind, read_entry
 from ducto_redis.durable.schema import ROOT_BYTES, dead, ledger
 from ducto_redis.errors import LedgerFork, SchemaNewer
 
-_COMPARED: Final = 200
+#: Keys that one statement names.
+COMPARED: Final = 200
 #: A row, its values in the order of the table's columns.
 Row = tuple[Any, ...]
-_KEY: Final = slice(0, 4)
+#: Where its key stands.
+KEY: Final = slice(0, 4)
 #: Where the root stands in a row of the ledger.
 ROOT: Final = 1
 _SEQUENCE, _REFERENCE = 3, 12
@@ -49,7 +52,14 @@ class Part:
         return len(self.rows) + len(self.dead)
 
 
-def _row(namespace: str, shard: int, stream_id: str, data: bytes) -> Row:
+def row_of(namespace: str, shard: int, stream_id: str, data: bytes) -> Row:
+    """The row of an entry.
+
+    Raises:
+        SchemaNewer: A newer release wrote it.
+        ValueError: It is no entry that a database can hold.
+        IndexError: It is empty.
+    """
     kind, generation, sequence, at_ms, amount, balance_after, root, path, reference, _, within = read_entry(data)
     if kind in OF_NO_ROOT:
         # Entries about the namespace are of no root: no root's encoded name begins with #.
@@ -76,7 +86,7 @@ def read_rows(namespace: str, shard: int, before: str, read: LedgerPart) -> Part
     made = Part(shard, before, read.entries[-1][0] if read.entries else before)
     for stream_id, is_entry, data in read.entries:
         try:
-            made.rows.append(_row(namespace, shard, stream_id, data if is_entry else b""))
+            made.rows.append(row_of(namespace, shard, stream_id, data if is_entry else b""))
         except SchemaNewer as cause:
             raise SchemaNewer(f"{cause} - entry {stream_id} of shard {shard}") from cause
         except (ValueError, IndexError) as cause:
@@ -123,27 +133,45 @@ def _copy(connection: Connection, table: Table, rows: list[Row]) -> None:
         raise DBAPIError(statement, None, cause) from cause
 
 
+def operation_of(reference: str) -> str:
+    """The id of an operation, for people."""
+    return unquote(reference[1:]) or "no id"
+
+
+def told_row(row: Row) -> str:
+    """Root, number and operation of a row of the ledger, for people."""
+    return f"{row[ROOT]} #{row[_SEQUENCE]} (operation {operation_of(row[_REFERENCE])})"
+
+
+def known_data(connection: Connection, rows: list[Row]) -> dict[Row, bytes]:
+    """What is there under the keys of rows of the ledger, by key."""
+    known: dict[Row, bytes] = {}
+    for at in range(0, len(rows), COMPARED):
+        known.update(_known(connection, rows[at : at + COMPARED]))
+    return known
+
+
 def without_known(connection: Connection, rows: list[Row]) -> list[Row]:
     """The rows of the ledger that are not there yet, each number once.
 
     Raises:
         LedgerFork: One is there, or among them, with other content.
     """
-    known: dict[Row, bytes] = {}
-    for at in range(0, len(rows), _COMPARED):
-        known.update(_known(connection, rows[at : at + _COMPARED]))
+    known = known_data(connection, rows)
     fresh, forks = [], []
     for row in rows:
-        there = known.setdefault(row[_KEY], row[-1])
+        there = known.setdefault(row[KEY], row[-1])
         if there is row[-1]:
             fresh.append(row)
         elif there != row[-1]:
             forks.append(row)
     if forks:
-        told = ", ".join(f"{row[ROOT]} #{row[_SEQUENCE]} ({row[_REFERENCE] or 'no id'})" for row in forks[:5])
+        told = ", ".join(map(told_row, forks[:5]))
         raise LedgerFork(
             f"{len(forks)} entries differ from what the database holds under the same number: {told}; this Redis went"
-            " on from an older state - nothing was written, decide which of the two counts"
+            " on from an older state - nothing was written, decide which of the two counts: `ducto-redis restore"
+            " --prefer sql` gives up what Redis holds, `--prefer redis` (first with --dry-run) what the database holds"
+            " and Redis does not"
         )
     return fresh
 
@@ -156,5 +184,5 @@ def without_dead(connection: Connection, rows: list[Row]) -> list[Row]:
 
 def _known(connection: Connection, rows: Iterable[Row]) -> dict[Row, bytes]:
     key = (ledger.c.namespace, ledger.c.root, ledger.c.generation, ledger.c.sequence)
-    found = connection.execute(select(*key, ledger.c.data).where(tuple_(*key).in_([row[_KEY] for row in rows])))
+    found = connection.execute(select(*key, ledger.c.data).where(tuple_(*key).in_([row[KEY] for row in rows])))
     return {tuple(each[:4]): each[4] for each in found}

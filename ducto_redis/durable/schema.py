@@ -51,7 +51,7 @@ position = Table(
     Column("token", BigInteger, nullable=False, server_default=text("0")),
 )
 
-#: Entries that could not be read, as they are.
+#: Entries that could not be read or were given up (``accepting``), as they are.
 dead = Table(
     "ducto_dead",
     metadata,
@@ -105,4 +105,14 @@ dirty = Table(
     metadata,
     Column("namespace", String(_NAME), primary_key=True),
     Column("root", String(ROOT_BYTES), primary_key=True),
+)
+
+#: Who drains a namespace: of many processes one, under a token that grows with each that takes over.
+leases = Table(
+    "ducto_lease",
+    metadata,
+    Column("namespace", String(_NAME), primary_key=True),
+    Column("token", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
 )

@@ -21,6 +21,7 @@ from ducto_redis.core.entries import Entry, Kind, read_entry
 from ducto_redis.core.fold import RootState, fold
 from ducto_redis.core.fold_records import OPEN, Records, expiry_of, open_hold
 from ducto_redis.core.root_fields import check_fields, join_fields, pack_state, read_state, split_fields
+from ducto_redis.durable.namespaces import lock
 from ducto_redis.durable.schema import dirty, ledger, records, roots
 from ducto_redis.durable.upserts import upsert
 from ducto_redis.errors import CreditError, LedgerBroken, StoreUnavailable
@@ -92,6 +93,7 @@ class Snapshots:
     def drop(self) -> None:
         """Gives up all snapshots and marks every root: the next update adds all rows up anew."""
         with self._engine.begin() as connection:
+            lock(connection, self._namespace, alone=True)
             for table in (roots, records, dirty):
                 connection.execute(delete(table).where(table.c.namespace == self._namespace))
             listed = select(ledger.c.namespace, ledger.c.root).distinct()
@@ -120,6 +122,7 @@ class Snapshots:
 
     def _update_some(self, result: SnapshotResult) -> bool:
         with self._engine.begin() as connection:
+            lock(connection, self._namespace, alone=True)
             marked = select(dirty.c.root).where(dirty.c.namespace == self._namespace)
             if result.broken:
                 marked = marked.where(dirty.c.root.not_in(result.broken))

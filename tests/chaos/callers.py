@@ -39,7 +39,8 @@ def in_process(url, namespace, attempts):
 
 
 def by_processes(url, namespace, attempts, callers=8):
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # processes without anything of this one, imported once
+    context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(callers, mp_context=context) as pool:
         return sum(pool.map(in_process, [url] * callers, [namespace] * callers, [attempts // callers] * callers))
 

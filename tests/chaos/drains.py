@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from servers import PostgresProcess
-from sql import DATABASES, Database
+from sql import DATABASES, Database, run_on_each
 
 from ducto_redis import RedisStore, SpendCap
 from ducto_redis.durable import LedgerDrain
 
+#: Shard, stream id and packed entry.
+Row = tuple[int, str, bytes]
 SHARDS, USERS, ROUND = 4, 20, 400
 #: A drainer of its own that dies when it comes to a place for the k-th time; small parts, so that it comes to many.
 KILLED = """
@@ -34,7 +34,7 @@ drain.drain()
 """
 
 
-def _load(store: RedisStore, draw: random.Random) -> None:
+def load(store: RedisStore, draw: random.Random) -> None:
     """Holds, charges, grants and caps on several roots."""
     for _ in range(ROUND):
         user = f"u{draw.randrange(USERS)}"
@@ -46,12 +46,27 @@ def _load(store: RedisStore, draw: random.Random) -> None:
             store.set_spend_cap(SpendCap(user_id=user, limit=draw.randint(50, 5_000)))
 
 
-def _entries(server: Any, namespace: str) -> set[tuple[int, str, bytes]]:
+def entries(server: Any, namespace: str) -> set[Row]:
+    """What Redis holds."""
     return {
         (shard, entry_id.decode(), fields[b"e"])
         for shard in range(SHARDS)
         for entry_id, fields in server.client.xrange(f"{namespace}:{{{shard}}}:ledger")
     }
+
+
+def drain(store: RedisStore, url: str) -> None:
+    """Carries all away."""
+    with contextlib.closing(LedgerDrain(store, url)) as drainer:
+        drainer.drain()
+
+
+def compared(rows: Sequence[Row], written: set[Row]) -> Counter[str]:
+    """Rows of a database beside the entries that were written: entries, lost, doubled and other rows."""
+    found = set(rows)
+    return Counter(
+        entries=len(written), lost=len(written - found), doubled=len(rows) - len(found), other=len(found - written)
+    )
 
 
 def run(server: Any, namespace: str, n: int, seed: int, database: Database) -> Counter[str]:
@@ -60,36 +75,17 @@ def run(server: Any, namespace: str, n: int, seed: int, database: Database) -> C
     with RedisStore.from_url(server.url, namespace=namespace, shards=SHARDS) as store:
         store.setup()
         while len(written) < n:
-            _load(store, draw)
-            written |= _entries(server, namespace)
+            load(store, draw)
+            written |= entries(server, namespace)
             command = [sys.executable, "-c", KILLED, server.url, namespace, database.url, str(draw.randint(1, 40))]
             ended = subprocess.run(command, check=False, stderr=subprocess.PIPE)
             assert ended.returncode in (0, -9), ended.stderr
             seen["killed"] += ended.returncode == -9
-            written |= _entries(server, namespace)
-        drain = LedgerDrain(store, database.url)
-        drain.drain()
-        drain.close()
-    rows = database.rows()
-    seen["entries"] = len(written)
-    seen["lost"] = len(written - set(rows))
-    seen["doubled"] = len(rows) - len(set(rows))
-    seen["other"] = len(set(rows) - written)
-    return seen
+            written |= entries(server, namespace)
+        drain(store, database.url)
+    return seen + compared(database.rows(), written)
 
 
-def run_on_each(server: Any, namespace: str, n: int, seed: int) -> Counter[str]:
-    """The same on every database, a part of ``n`` each; PostgreSQL is a server of its own."""
-    seen = Counter()
-    with tempfile.TemporaryDirectory(prefix="ducto-") as folder, ExitStack() as stack:
-
-        def postgres() -> PostgresProcess:
-            process = PostgresProcess()
-            stack.callback(process.stop)
-            return process
-
-        for name, made in DATABASES.items():
-            database = made(Path(folder), postgres)
-            stack.callback(database.close)
-            seen += run(server, f"{namespace}.{name}", n // len(DATABASES), seed, database)
-    return seen
+def on_each(server: Any, namespace: str, n: int, seed: int) -> Counter[str]:
+    """The same on every database, a part of ``n`` each."""
+    return run_on_each(lambda name, database: run(server, f"{namespace}.{name}", n // len(DATABASES), seed, database))

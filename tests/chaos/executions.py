@@ -14,10 +14,11 @@ from typing import Any
 
 import redis
 import redis.asyncio
+from audit import entries_of
 from proxy import Fault, Proxy, Random
 
 from ducto_redis import AsyncRedisStore, RedisStore, RetryPolicy
-from ducto_redis.core.entries import Kind, read_entry
+from ducto_redis.core.entries import Kind
 from ducto_redis.drivers.asyncio import AsyncDriver
 from ducto_redis.drivers.replies import Waits
 from ducto_redis.drivers.sync import SyncDriver
@@ -63,11 +64,9 @@ def in_ledger(client: Any, namespace: str) -> Counter[tuple[str, str]]:
     """How many entries the ledger holds of each operation."""
     found: Counter[tuple[str, str]] = Counter()
     names = {Kind.GRANT: "add_credits", Kind.HOLD: "reserve", **dict.fromkeys(_ENDS, "end")}
-    for ledger in client.scan_iter(match=f"{namespace}:*ledger"):
-        for _, fields in client.xrange(ledger):
-            entry = read_entry(fields[b"e"])
-            if entry.sequence:
-                found[names.get(entry.kind, "deduct"), entry.reference[1:]] += 1
+    for entry in entries_of(client, namespace):
+        if entry.sequence:
+            found[names.get(entry.kind, "deduct"), entry.reference[1:]] += 1
     return found
 
 

@@ -19,10 +19,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 sys.path.insert(0, str(Path(__file__).parent))
 
+import audit
 import callers
 import cancellation
 import drains
 import executions
+import failovers
+import power
+import redis_faults
+import replays as replaying
+import restores
+import sql_faults
 import workers
 
 TESTS = Path(__file__).parents[1]
@@ -136,13 +143,62 @@ def zones(_server, _namespace, n, seed):
 
 
 def drain(server, namespace, n, seed):
-    seen = drains.run_on_each(server, namespace, n, seed)
+    seen = drains.on_each(server, namespace, n, seed)
     return Figure(seen["entries"], seen["lost"] + seen["doubled"] + seen["other"], Counter(killed=seen["killed"]))
+
+
+def restored(server, namespace, n, seed):
+    seen = restores.on_each(server, namespace, n, seed)
+    return Figure(seen["accounts"], seen["differ"] + seen["differences"], seen)
+
+
+def replays(_server, namespace, n, seed):
+    seen = replaying.run_all(namespace, n, seed)
+    return Figure(seen["acknowledged"], sum(replaying.wrong(seen).values()), seen)
 
 
 def memory(_server, _namespace, n, seed):
     seen = importlib.import_module("memory").run(n, seed)
     return Figure(seen["n"], int(not seen["flat"]), Counter(days=seen["days"], calls=seen["calls"]))
+
+
+def redis_kills(_server, namespace, n, seed):
+    seen = redis_faults.kills(namespace, n, seed)
+    return Figure(n, sum(audit.wrong(seen).values()), seen)
+
+
+def power_loss(_server, namespace, n, seed):
+    try:
+        seen = redis_faults.power_losses(namespace, n, seed)
+    except power.NotMeasured as why:
+        print(f"not measured: {why}")
+        return Figure(0, 0, Counter())
+    return Figure(n, sum(audit.wrong(seen).values()), seen)
+
+
+def disturbances(_server, namespace, n, seed):
+    """Two thirds of them under which nothing may be lost, then torn AOFs."""
+    seen, torn = (
+        redis_faults.disturbances(namespace, n - n // 3, seed),
+        redis_faults.torn_tails(namespace, n // 3, seed),
+    )
+    bad = sum(audit.wrong(seen).values()) + sum(audit.wrong(torn, may_lose=True).values())
+    torn["lost with the end of an AOF"] = torn.pop("lost", 0)
+    return Figure(n, bad, seen + torn)
+
+
+def failed_over(_server, namespace, n, seed):
+    seen = failovers.run(namespace, n, seed)
+    bad = sum(audit.wrong(seen, may_lose=True).values()) + n - seen["forks told"]
+    seen["lost behind the cut"] = seen.pop("lost", 0)
+    return Figure(n, bad, seen)
+
+
+def failing_sql(server, namespace, n, seed):
+    seen = sql_faults.run(server, namespace, n, seed)
+    told = sum(seen[fault] for fault in sql_faults.FAULTS)
+    bad = sum(seen.pop(name, 0) for name in ("lost", "doubled", "other", "trimmed by failing")) + n - told
+    return Figure(n, bad, seen)
 
 
 ROWS: dict[str, Row] = {
@@ -160,5 +216,42 @@ ROWS: dict[str, Row] = {
     "hostile-ids": Row("ids that share a key", "pairs", 20_000, hostile_ids),
     "zones": Row("gaps or overlaps of periods in any zone", "periods", 250_000, zones),
     "drain": Row("rows of SQL lost, doubled or changed by killed drainers", "entries", 5_000, drain),
+    "redis-kills": Row(
+        "acknowledged operations lost, doubled or half done by kills of Redis, appendfsync always",
+        "kills",
+        10,
+        redis_kills,
+    ),
+    "power-loss": Row(
+        "acknowledged operations lost, doubled or half done by losses of power, appendfsync always",
+        "losses of power",
+        10,
+        power_loss,
+    ),
+    "disturbances": Row(
+        "operations lost, doubled or half done when Redis is stopped, flushed, disconnected, full, its AOF torn",
+        "faults",
+        24,
+        disturbances,
+    ),
+    "failovers": Row(
+        "failovers to a lagging replica with forks not told, credits created or rows doubled",
+        "failovers",
+        10,
+        failed_over,
+    ),
+    "sql-faults": Row(
+        "rows lost or doubled, entries trimmed too early or failures not told when SQL is locked, full or gone",
+        "faults",
+        12,
+        failing_sql,
+    ),
+    "restores": Row("accounts that differ after Redis was wiped and restored from SQL", "accounts", 10_000, restored),
+    "replays": Row(
+        "operations doubled, lost or half done, units created and caps passed over kills and restores of a replay",
+        "operations",
+        2_000,
+        replays,
+    ),
     "memory": Row("runs in which memory grew", "changes of a day", 20_000, memory),
 }

@@ -155,8 +155,8 @@ def test_a_trimmed_ledger_is_not_called_verified(run, server, namespace):
 
 def test_every_command_has_help_with_an_example():
     """--help of each command shows how it is called."""
-    for words in (["balance"], ["holds"], ["top-up"], ["verify"], ["replay"], ["caps", "set"], ["caps", "report"],
-                  ["limits", "set"], ["limits", "list"], ["limits", "remove"]):  # fmt: skip
+    for words in (["balance"], ["holds"], ["top-up"], ["verify"], ["ledger"], ["replay"], ["caps", "set"],
+                  ["caps", "report"], ["limits", "set"], ["limits", "list"], ["limits", "remove"]):  # fmt: skip
         result = CliRunner().invoke(app, [*words, "--help"])
         assert result.exit_code == 0
         assert "Example" in result.output

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
 from collections import Counter
 from decimal import Decimal
 
 import pytest
+from traces import write_trace
 from typer.testing import CliRunner
 
 from ducto_redis import RedisStore
@@ -21,14 +21,7 @@ REQUESTS = 600
 @pytest.fixture
 def trace(tmp_path):
     """A trace of bursts: some requests generate more than max_tokens."""
-    draw = random.Random(3)
-    lines = ["TIMESTAMP,ContextTokens,GeneratedTokens"]
-    for at in range(REQUESTS):
-        context, generated = draw.randint(1, 4_000), draw.choice([1, 20, 300, 3_000])
-        lines.append(f"2023-11-16 18:{at // 60:02}:{at % 60:02}.9799600,{context},{generated}")
-    path = tmp_path / "trace.csv"
-    path.write_text("\n".join(lines))
-    return path
+    return write_trace(tmp_path / "trace.csv", REQUESTS)
 
 
 def replay(trace, *words, code=0):

@@ -8,7 +8,7 @@ import pytest
 from ledgers import Stopped, ledger_of
 
 from ducto_redis import ChargeItem, InvalidArgumentError
-from ducto_redis.durable import LedgerDrain
+from ducto_redis.durable import LedgerDrain, Snapshotter
 from ducto_redis.testing import FakeClock, redis_store
 
 MOST = 1_000
@@ -141,6 +141,13 @@ def test_the_bound_is_the_last_drainers(server, sampled, database):
     assert charged(sampled, 100) == 100
     large.close()
     small.close()
+
+
+def test_a_snapshotter_bounds_it_too(server, namespace, sampled, database):
+    """What it is given."""
+    with Snapshotter(sampled, database.url, wait=lambda _seconds: True, max_backlog=2 * MOST) as snapshotter:
+        snapshotter.step()
+        assert server.client.hget(f"{namespace}:{{0}}:config", "max_entries") == b"2000"
 
 
 @pytest.mark.parametrize("most", [999, 0, -1, 100_000_001, True, 1_000.0, "1000", None])

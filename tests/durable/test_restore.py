@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
-import subprocess
-import sys
+import os
+import signal
 
 import pytest
+from ledgers import killed
 
 from ducto_redis import (
     ConcurrencyLimit,
@@ -45,8 +45,8 @@ def store(server, namespace, clock):
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/ledger.db"
+def url(database):
+    return database.url
 
 
 def work(store, users=USERS):
@@ -86,9 +86,10 @@ def seen(store, users=USERS):
 
 def drained(store, url, **options):
     drain = LedgerDrain(store, url, **options)
-    done = drain.drain()
-    drain.close()
-    return done
+    try:
+        return drain.drain()
+    finally:
+        drain.close()
 
 
 def restored(store, url, **options):
@@ -205,17 +206,6 @@ def test_stopped_anywhere_it_goes_on(server, namespace, store, url, monkeypatch,
     record_property("figure", f"restore stopped at {stops} points: 0 accounts differ")
 
 
-KILLED = """
-import os, sys
-from ducto_redis import RedisStore
-from ducto_redis.durable import Restore
-url, namespace, database, point = sys.argv[1:]
-restore = Restore(RedisStore.from_url(url, namespace=namespace), database)
-restore.at_point = lambda met: os.kill(os.getpid(), 9) if met == point else None
-restore.run()
-"""
-
-
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_anywhere_it_goes_on(server, namespace, store, url, point):
     """A process of its own that dies by SIGKILL."""
@@ -223,29 +213,16 @@ def test_killed_anywhere_it_goes_on(server, namespace, store, url, point):
     before = seen(store)
     drained(store, url)
     wipe(server, namespace)
-    told = subprocess.run([sys.executable, "-c", KILLED, server.url, namespace, url, point], check=False)
-    assert told.returncode == -9
+
+    def restore_until_killed():
+        with RedisStore.from_url(server.url, namespace=namespace) as own:
+            restore = Restore(own, url)
+            restore.at_point = lambda met: os.kill(os.getpid(), signal.SIGKILL) if met == point else None
+            restore.run()
+
+    assert killed(restore_until_killed)
     restored(store, url)
     assert seen(store) == before
-
-
-def test_a_thousand_accounts(server, namespace, store, url, record_property):
-    """A wipe after the last drain: 0 accounts differ; the control, a copy of each from before, lost what came."""
-    users = [f"u{at}" for at in range(1_000)]
-    for user in users:
-        store.add_credits(user, 100)
-    copies = {user: server.client.dump(store._space.keys.account(user).keys[0]) for user in users}
-    for at, user in enumerate(users):
-        store.settle(user, store.reserve(user, 50), at % 50)
-    before = {user: store.get_available(user) for user in users}
-    drained(store, url)
-    wipe(server, namespace)
-    restored(store, url)
-    differ = sum(store.get_available(user) != before[user] for user in users)
-    old = sum(server.client.dump(store._space.keys.account(user).keys[0]) == copies[user] for user in users)
-    figure = f"{differ} of {len(users)} accounts differ after a wipe and a restore"
-    record_property("figure", f"{figure}; unprotected control, a copy of each taken before: {len(users) - old} differ")
-    assert (differ, old) == (0, 0)
 
 
 def test_a_live_namespace_is_not_touched(server, store, url):
@@ -304,28 +281,20 @@ def test_nothing_to_restore(store, url):
         restored(store, url)
 
 
-def run_sql(url, *statements):
-    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
-
-
 @pytest.mark.parametrize(
     "statement",
     [
         "delete from ducto_ledger where root = 'acme' and sequence = 5",
         "update ducto_ledger set data = substr(data, 1, 40) where root = 'acme' and sequence = 5",
-        "update ducto_ledger set data = zeroblob(80) where root = 'acme' and sequence = 5",
+        "update ducto_ledger set data = substr(data, 2) where root = 'acme' and sequence = 5",
     ],
     ids=["a row is missing", "a row is cut", "a row is something else"],
 )
-def test_rows_that_do_not_follow_one_another(server, namespace, store, url, statement):
+def test_rows_that_do_not_follow_one_another(server, namespace, store, database, url, statement):
     """Refused with the root and the reason, before anything is written to Redis."""
     work(store)
     drained(store, url)
-    run_sql(url, statement)
+    database.execute(statement)
     wipe(server, namespace)
     with pytest.raises(LedgerBroken, match="acme"):
         restored(store, url)
@@ -333,17 +302,19 @@ def test_rows_that_do_not_follow_one_another(server, namespace, store, url, stat
 
 
 @pytest.mark.parametrize(
-    "value", ["substr(data, 1, length(data) - 3)", "zeroblob(50)", "x'ff'"], ids=["cut", "zeros", "a byte"]
+    "value",
+    ["substr(data, 1, length(data) - 3)", "substr(data, 2)", "substr(data, 1, 1)"],
+    ids=["cut", "shifted", "a byte"],
 )
-def test_a_snapshot_that_was_altered(server, namespace, store, url, value):
+def test_a_snapshot_that_was_altered(server, namespace, store, database, url, value):
     """Refused as well, by name, before anything is written to Redis; it can be made anew from the rows."""
     work(store)
     before = seen(store)
     drained(store, url)
     drain = LedgerDrain(store, url)
-    Snapshots(drain._engine, namespace).update()
+    Snapshots(drain.engine, namespace).update()
     drain.close()
-    run_sql(url, f"update ducto_root set data = {value} where root = 'acme'")
+    database.execute(f"update ducto_root set data = {value} where root = 'acme'")
     wipe(server, namespace)
     with pytest.raises(LedgerBroken, match="snapshots cannot be read: acme"):
         restored(store, url)
@@ -357,7 +328,7 @@ def test_snapshots_go_forward_by_what_changed(store, url):
     work(store)
     drain = LedgerDrain(store, url)
     rows = drain.drain().rows
-    snapshots = Snapshots(drain._engine, store._space.name)
+    snapshots = Snapshots(drain.engine, store._space.name)
     assert snapshots.behind() == 3
     assert (snapshots.update().entries, snapshots.behind()) == (rows - 2, 0)
     store.add_credits("alice", 1)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
+import os
+import signal
 import threading
 
 import pytest
-from ledgers import POINTS, Stopped, ledger_of, work
+from ledgers import POINTS, Stopped, charge_many, killed, ledger_of, work
 from sqlalchemy import text
 
+from ducto_redis import RedisStore
 from ducto_redis.core import draining
 from ducto_redis.durable import LedgerDrain
 from ducto_redis.durable import drain as drain_module
 
 
 def test_stopped_anywhere_it_goes_on(server, namespace, store, database, monkeypatch, record_property):
-    """At the k-th point, for every k, in parts of 10: then the next drain, and nothing is lost or doubled."""
-    monkeypatch.setattr(drain_module, "PART", 10)
+    """At the k-th point, for every k, in parts of 100: then the next drain, and nothing is lost or doubled."""
+    monkeypatch.setattr(drain_module, "PART", 100)
     total, stops = [], 0
     for stop_at in itertools.count(1):
-        work(store, 7)
+        work(store, 2)
+        charge_many(store, 300)
         total = list(dict.fromkeys([*total, *ledger_of(server, namespace)]))
         drain, met = LedgerDrain(store, database.url), itertools.count(1)
 
@@ -40,6 +42,7 @@ def test_stopped_anywhere_it_goes_on(server, namespace, store, database, monkeyp
             drain.close()
     assert stops >= 4 * len(POINTS)
     assert sorted(database.rows()) == sorted(total)
+    assert len(total) >= 5_000
     record_property("figure", f"drain stopped at {stops} points: {len(total)} entries, 0 lost, 0 doubled")
 
 
@@ -58,7 +61,7 @@ class Apart:
             more = True
             while more:
                 [(last,)] = self.database.rows("last", f"position where shard = {shard}")
-                entries, more = self.store._driver.run_flow(draining.read_part(self.store._space, shard, last, 7))
+                entries, more, _ = self.store._driver.run_flow(draining.read_part(self.store._space, shard, last, 7))
                 rows = [{"shard": shard, "stream_id": stream_id, "data": data} for stream_id, _, data in entries]
                 with self.database.engine.begin() as connection:
                     if rows:
@@ -94,26 +97,20 @@ def test_control_a_position_apart_doubles(server, namespace, store, database, re
     record_property("figure", f"unprotected control, position apart, {stops} stops: {told}")
 
 
-KILLED = """
-import os, sys
-from ducto_redis import RedisStore
-from ducto_redis.durable import LedgerDrain
-url, namespace, database, point = sys.argv[1:]
-store = RedisStore.from_url(url, namespace=namespace)
-store.setup(create=False)
-drain = LedgerDrain(store, database)
-drain.at_point = lambda met: os.kill(os.getpid(), 9) if met == point else None
-drain.drain()
-"""
-
-
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_anywhere_it_goes_on(server, namespace, store, database, point):
     """A process of its own that dies by SIGKILL, in the middle of its transaction too."""
     work(store, 3)
     before = ledger_of(server, namespace)
-    told = subprocess.run([sys.executable, "-c", KILLED, server.url, namespace, database.url, point], check=False)
-    assert told.returncode == -9
+
+    def drain_until_killed():
+        with RedisStore.from_url(server.url, namespace=namespace) as own:
+            own.setup(create=False)
+            drain = LedgerDrain(own, database.url)
+            drain.at_point = lambda met: os.kill(os.getpid(), signal.SIGKILL) if met == point else None
+            drain.drain()
+
+    assert killed(drain_until_killed)
     drain = LedgerDrain(store, database.url)
     drain.drain()
     drain.close()

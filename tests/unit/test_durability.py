@@ -15,7 +15,8 @@ from ducto_redis.errors import ConfigError
 QUIET = {
     "read_account": "changes nothing", "read_holds": "changes nothing", "hit": "no store's; moves no money",
     "sweep": "the clock decides it again", "roll_caps": "the clock decides it again",
-    "trim_ledger": "what is read twice is compared", "setup": "its flow waits at its end",
+    "trim_ledger": "what is read twice is compared", "restore_shard": "it is run again", "restore_root": "likewise",
+    "drop_root": "likewise", "setup": "its flow waits at its end",
     "set_defaults": "its flow waits at its end",
 }  # fmt: skip
 WAITED = {
