@@ -6,7 +6,7 @@
          +1 account, +2 path, +3 field 'd<op id>[/<path>]', +4 terms, +5 metadata as in deduct
   Reply  per item the reply of deduct
   Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED ACCOUNT_UNKNOWN
-         CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
+         BACKLOG_FULL CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
   Rule   a refused item does not stop the others. One that meets the end of a period (ROLL_NEEDED) waits for the client,
          and so do later ones of its root: they are decided in order.
   Entry  CHARGE per item   Cost O(items); at most 100 are sent

@@ -9,7 +9,7 @@
   Reply  {code, now_ms, repetition, balance, charged, asked, held_amount, transaction_id, notes}; balance after,
          held_amount 0
   Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED ACCOUNT_UNKNOWN
-         CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
+         BACKLOG_FULL CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
   Entry  CHARGE   Writes nothing of the decision when refused.   Cost O(levels x caps)
 ]]
 local terms, metadata = ARGV[5], ARGV[6]

@@ -58,7 +58,7 @@ else
   if stays_exact then
     --- @include lib/gate
   else
-    code = INVALID_AMOUNT
+    code, notes = INVALID_AMOUNT, within_note
   end
   if code == OK then
     charged = asked

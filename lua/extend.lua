@@ -11,8 +11,9 @@
          refused: the addition
   Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
          LEASE_NOT_FOUND
-         LEASE_EXPIRED CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
-  Rule   the addition is bound by the hold's own floor, and by the caps when the hold was admitted against them.
+         LEASE_EXPIRED BACKLOG_FULL CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
+  Rule   the addition is bound by the hold's own floor, and by the caps when the hold was admitted against them. One of 0
+         goes on when the backlog is full.
   Entry  EXTEND   Refused, the hold stays as it is.   Cost O(levels x caps + log holds)
 ]]
 --- @include lib/keys
@@ -66,10 +67,12 @@ else
   local floor = hold_flags >= HAS_FLOOR and struct.unpack('<i7', record, hold_terms_at) or 0
   --- @include lib/bounds
   --- @include lib/exact
-  if stays_exact and total <= MAX_UNITS then
-    --- @include lib/gate
-  else
+  if not (stays_exact and total <= MAX_UNITS) then
     code = INVALID_AMOUNT
+  elseif backlog_full and amount > 0 then
+    code = BACKLOG_FULL
+  else
+    --- @include lib/gate
   end
   local terms = string.sub(record, hold_terms_at) -- floor, label and notes, as they will be
   if limits and code ~= INVALID_AMOUNT then
@@ -78,7 +81,7 @@ else
     --- @inline lib/label_parts
     if label_tokens + tokens > MAX_UNITS then
       code = INVALID_ARGUMENT
-    else
+    elseif code ~= BACKLOG_FULL then
       --- @inline lib/rates
       --- @inline lib/take_rates
       told = rate_notes

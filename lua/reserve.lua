@@ -12,7 +12,7 @@
   Reply  {code, now_ms, repetition, balance, held, amount, expires_ms, notes}; balance and held after the hold
   Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
          ACCOUNT_UNKNOWN
-         TOO_MANY_HOLDS CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
+         BACKLOG_FULL TOO_MANY_HOLDS CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
   Entry  HOLD   Writes nothing of the decision when refused.   Cost O(levels x caps + log holds)
 ]]
 local terms, metadata = ARGV[5], ARGV[6]

@@ -7,7 +7,7 @@
   Reply  per item the reply of reserve
   Codes  INVALID_AMOUNT INVALID_ARGUMENT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED
          ACCOUNT_UNKNOWN
-         TOO_MANY_HOLDS CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
+         BACKLOG_FULL TOO_MANY_HOLDS CONCURRENCY_LIMIT RATE_LIMITED CAP_REACHED INSUFFICIENT_CREDITS
   Rule   a refused item does not stop the others. One that meets the end of a period (ROLL_NEEDED) waits for the client,
          and so do later ones of its root: they are decided in order.
   Entry  HOLD per item   Cost O(items x log holds); at most 100 are sent

@@ -12,16 +12,17 @@
   Reply  {code, version, text}; what stands now
   Codes  INVALID_ARGUMENT (another version than the expected one) NAMESPACE_UNKNOWN NEEDS_RESTORE
   Rule   an older version never takes the place of a newer one; sent again it is answered alike. Fields of plans that are not
-         among these go.
+         among these go. The mark of a full backlog (lib/backlog) stays in front of 'd'.
   Entry  DEFAULTS_SET, of no root, the amount being the version   Cost O(fields)
 ]]
 --- @include lib/codes
 --- @include lib/struct
+--- @include lib/backlog
 
 local CONFIG, LEDGER = KEYS[1], KEYS[2]
 local DEFAULTS_SET = 19
 
-local config = redis.call('HMGET', CONFIG, 'generation', 'defaults_version', 'defaults')
+local config = redis.call('HMGET', CONFIG, 'generation', 'defaults_version', 'defaults', 'd')
 local generation, present, text = config[1], tonumber(config[2] or '0'), config[3] or ''
 local version = tonumber(ARGV[3])
 if not generation then
@@ -37,10 +38,11 @@ elseif present >= version then
 end
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local mark = string.byte(config[4] or '') == FULL_BYTE and FULL_MARK or ''
 local wanted, fields, gone = {}, { 'defaults_version', ARGV[3], 'defaults', ARGV[4] }, {}
 for at = 6, 5 + 2 * tonumber(ARGV[5]), 2 do
   wanted[ARGV[at]] = true
-  fields[#fields + 1], fields[#fields + 2] = ARGV[at], ARGV[at + 1]
+  fields[#fields + 1], fields[#fields + 2] = ARGV[at], ARGV[at] == 'd' and mark .. ARGV[at + 1] or ARGV[at + 1]
 end
 for _, name in ipairs(redis.call('HKEYS', CONFIG)) do
   if string.find(name, '^d%d:') and not wanted[name] then

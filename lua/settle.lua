@@ -12,7 +12,7 @@
          successor then its {code, repetition, balance, held, amount, expires_ms, notes}
   Codes  INVALID_AMOUNT NAMESPACE_UNKNOWN NEEDS_RESTORE SCHEMA_NEWER ROLL_NEEDED CANCELLED LEASE_NOT_FOUND
          LEASE_EXPIRED;
-         of the successor also INVALID_ARGUMENT TOO_MANY_HOLDS CONCURRENCY_LIMIT RATE_LIMITED
+         of the successor also INVALID_ARGUMENT BACKLOG_FULL TOO_MANY_HOLDS CONCURRENCY_LIMIT RATE_LIMITED
          CAP_REACHED INSUFFICIENT_CREDITS
   Rule   strict: charged = min(asked, own admitted + least room of the deny caps, own + free credits above the floor)
          otherwise the floor alone bounds it (SPEC 5). The rest is shortfall: reported, never charged. Billed after its

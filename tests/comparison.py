@@ -23,7 +23,7 @@ from ducto_redis.testing import FakeClock, redis_store
 LETTER_OF = {"grant": "g", "reserve": "h", "settle": "h", "succeed": "h", "deduct": "h", "release": "h", "charge": "d"}
 CHARGING = ("settle", "succeed", "deduct", "charge", "charge_many")
 REFUSALS = ("concurrency_limit", "rate_limited", "cap_reached", "insufficient_credits", "account_unknown",
-            "invalid_amount")  # fmt: skip
+            "invalid_amount", "backlog_full")  # fmt: skip
 TREE = ["acme", "acme/search", "acme/search/alice", "acme/search/bob", "acme/chat/{carol}"]
 PLAIN = ["u", "u ", "{0}:s:u", "al\0ice%2Fx"]
 ACCOUNTS = [*TREE, *PLAIN, "🧮 %/{0}:x/n\0", "🧮 %/{0}:x"]

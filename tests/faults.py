@@ -280,6 +280,10 @@ FAULTS = (
         "and (each[T_ACTION] == SHADOW) == is_shadow_cap then",
         "then",
     ),
+    Fault("charges are made though the backlog is full", "lib/charge", "elseif backlog_full then", "elseif false then"),
+    Fault("holds are succeeded though it is", "lib/succeed", "elseif backlog_full then", "elseif false then"),
+    Fault("no hold is renewed while it is", "extend", "backlog_full and amount > 0 then", "backlog_full then"),
+    Fault("defaults take off that it is", "set_defaults", "mark .. ARGV[at + 1]", "ARGV[at + 1]"),
     Fault(
         "a charge up to a timed threshold is quiet",
         "lib/timed_bounds",

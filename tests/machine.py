@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, run_state_machine_as_test
 from ledger_check import client_of
+from machine_backlog import BacklogRules
 from machine_draws import anchors, first_limits, precisions, starts, week_starts, zones
 from machine_holds import HoldRules
 from machine_limits import LimitRules
@@ -19,7 +20,7 @@ from machine_time import TimeRules
 from model_state import DAY_MS, MAX, levels_of
 
 STEPS = 50
-RULES = (MoneyRules, HoldRules, AgainRules, TimeRules, *([LimitRules] if LIMITED else []))
+RULES = (MoneyRules, HoldRules, AgainRules, TimeRules, BacklogRules, *([LimitRules] if LIMITED else []))
 
 
 class Machine(*RULES, Comparison):

@@ -19,6 +19,8 @@ Rules:
   ``deduct_credits`` charges the exact amount, or frees the hold and remembers its refusal (SPEC 3).
 - Floor: strict ``min_balance``, overdraft its floor, postpaid none. ``settle`` charges min(asked, own amount + free),
   in strict also at most own admitted part + least room of the deny caps; free and room are never below 0 (SPEC 5).
+- While the backlog is full, what would admit anew - a hold, a charge, a successor, an extension of more than 0 - is
+  ``backlog_full``, before caps and money; repetitions and what ends a hold go on.
 - A hold is over when expires_at <= now; it may then only be released, or settled late without a part of its own.
 - An id sent again is answered as at first, flagged ``idempotent``, with another amount ``key_reused`` too. A refused
   reserve or grant is not remembered. Records are certain while open and for 24 hours from their last change (SPEC 6).
@@ -47,6 +49,9 @@ class SeedModel(LimitState):
         ask: Ask | None = None,
     ) -> Outcome:  # fmt: skip
         """Why an amount is refused, by which caps and limits; an own hold's parts are spendable."""
+
+        if self.backlog_full and ask and (amount or ask.what != "more"):
+            return {"error_code": "backlog_full", "caps": (), "limits": ()}
 
         def refuses(each: Notice) -> bool:
             return each.action == "deny" and amount - self.own_part(each, hold) > max(0, each.free)

@@ -180,6 +180,7 @@ class State:
         self.holds: dict[tuple[str, str], Hold] = {}
         self.keys: dict[Record, tuple[int, Outcome]] = {}  # of all but holds: written, first answer
         self.cancelled: dict[Record, int] = {}  # resolved as never executed: written
+        self.backlog_full = False  # so much waits for the drainer that nothing new is admitted
         self.payers: dict[str, str] = {}  # account -> an ancestor
         self.low: dict[str, int] = {}  # account -> the balance that is told as low
         self.crossed: list[tuple[str, str, int, int, int, int]] = []  # thresholds, in the order of their crossing

@@ -10,11 +10,14 @@ from ducto_redis.core.codec import code_of, message_of
 from ducto_redis.core.flows import ready
 from ducto_redis.core.space import Space
 from ducto_redis.core.steps import Ask, Batch, Call, Flow, Reply
-from ducto_redis.errors import NeedsRestore
+from ducto_redis.errors import InvalidArgumentError, NeedsRestore
 
 #: Before every stream id.
 BEGINNING: Final = "0-0"
 _NONE: Final = b"none"
+#: How many entries of a shard may wait for the drainer, before nothing new is admitted.
+MAX_BACKLOG: Final = 1_000_000
+_SMALLEST, _LARGEST = 1_000, 100_000_000
 
 
 class LedgerPart(NamedTuple):
@@ -71,28 +74,48 @@ def _next_id(stream_id: str) -> str:
     return f"{at_ms}-{int(number) + 1}"
 
 
-def _call(space: Space, shard: int, behind: bytes | str) -> Call[int]:
+def checked_backlog(most: int) -> int:
+    """A bound of the backlog as it was given.
+
+    Raises:
+        InvalidArgumentError: It is none, or out of range.
+    """
+    if isinstance(most, bool) or not isinstance(most, int) or not _SMALLEST <= most <= _LARGEST:
+        raise InvalidArgumentError(
+            f"invalid_argument: max_backlog must be {_SMALLEST} to {_LARGEST} entries, not {most!r:.80}"
+        )
+    return most
+
+
+def _call(space: Space, shard: int, behind: bytes | str, max_entries: int) -> Call[int]:
     ledger, config = space.keys.shard_keys(shard)
-    return Call("trim_ledger", (config, ledger), (space.known.generation, 0, behind), _trimmed)
+    return Call("trim_ledger", (config, ledger), (space.known.generation, 0, behind, max_entries), _trimmed)
 
 
-def trim_behind(space: Space, lasts: Mapping[int, str]) -> Flow[int]:
+def trim_behind(space: Space, lasts: Mapping[int, str], max_entries: int) -> Flow[int]:
     """Drops the entries of shards up to and with those that SQL holds; answers how many there were.
 
     Args:
         space: The namespace.
         lasts: Per shard the stream id of the last entry that SQL holds.
+        max_entries: The bound of a shard's backlog, as at ``register``.
     """
-    calls = tuple(_call(space, shard, _next_id(last)) for shard, last in lasts.items())
+    calls = tuple(_call(space, shard, _next_id(last), max_entries) for shard, last in lasts.items())
     trimmed: list[int] = yield Batch(calls)
     return sum(trimmed)
 
 
-def register(space: Space, *, wanted: bool) -> Flow[None]:
-    """Says to every shard that a drainer carries its ledger away, or that none does: then the sweep bounds it."""
+def register(space: Space, *, wanted: bool, max_entries: int = 0) -> Flow[None]:
+    """Says to every shard that a drainer carries its ledger away, or that none does: then the sweep bounds it.
+
+    Args:
+        space: The namespace.
+        wanted: Whether one does.
+        max_entries: How many entries of a shard may wait for it; 0: as many as come.
+    """
     yield from ready(space)
     behind = BEGINNING.encode() if wanted else _NONE
-    yield Batch(tuple(_call(space, shard, behind) for shard in range(space.known.shards)))
+    yield Batch(tuple(_call(space, shard, behind, max_entries) for shard in range(space.known.shards)))
 
 
 def backlog(space: Space) -> Flow[int]:

@@ -37,7 +37,7 @@ def _trim(space: Space) -> Flow[int]:
     calls = []
     for shard in range(space.known.shards):
         ledger, config = space.keys.shard_keys(shard)
-        calls.append(Call("trim_ledger", (config, ledger), (space.known.generation, MAX_ENTRIES, b""), _trimmed))
+        calls.append(Call("trim_ledger", (config, ledger), (space.known.generation, MAX_ENTRIES, b"", 0), _trimmed))
     return sum((yield Batch(tuple(calls))))
 
 

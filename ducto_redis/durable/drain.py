@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ducto_redis.core import draining
-from ducto_redis.core.draining import BEGINNING, LedgerPart
+from ducto_redis.core.draining import BEGINNING, MAX_BACKLOG, LedgerPart, checked_backlog
 from ducto_redis.core.flows import adopt_other
 from ducto_redis.durable.database import open_database, told_by
 from ducto_redis.durable.namespaces import claim, lock
@@ -60,8 +60,12 @@ class LedgerDrain:
         store: The store; its namespace must be there.
         url: The database: ``sqlite:///ledger.db`` or ``postgresql+psycopg://...`` (extra ``postgres``).
         trim: Whether what is committed is dropped from the ledger. Then ``verify`` can no longer add it up.
+        max_backlog: How many entries of a shard may wait to be drained, 1,000 to 100,000,000, about: at this length of
+            its ledger new holds and charges are refused (``backlog_full``), until it is below nine tenths of it.
+            Without ``trim`` the length does not say what waits, and there is no bound.
 
     Raises:
+        InvalidArgumentError: ``max_backlog`` is out of range.
         ConfigError: The database cannot be used; nothing was written.
         SchemaNewer: A newer release made its tables.
         StoreUnavailable: It could not be reached.
@@ -72,9 +76,10 @@ class LedgerDrain:
     #: Tests stop a drain at these places.
     at_point: Callable[[str], None] = staticmethod(lambda _point: None)
 
-    def __init__(self, store: RedisStore, url: str, *, trim: bool = True) -> None:
+    def __init__(self, store: RedisStore, url: str, *, trim: bool = True, max_backlog: int = MAX_BACKLOG) -> None:
         self._run, self._space = store._driver.run_flow, store._space  # noqa: SLF001 - one package
-        self._trim = trim
+        bound = checked_backlog(max_backlog)
+        self._trim, self._max_entries = trim, bound if trim else 0
         self.engine: Engine = open_database(url)
         self._registered = False
         self._trimmed: dict[int, str] = {}
@@ -101,7 +106,7 @@ class LedgerDrain:
             StoreUnavailable: The database failed; what it had not committed comes again.
         """
         if not self._registered:
-            self._run(draining.register(self._space, wanted=True))
+            self._run(draining.register(self._space, wanted=True, max_entries=self._max_entries))
             self._registered = True
         result, failures = DrainResult(), list[StoreError]()
         try:
@@ -183,7 +188,7 @@ class LedgerDrain:
             lasts = {part.shard: part.last for part in group if part.shard not in left}
             new = {shard: last for shard, last in lasts.items() if self._trimmed.get(shard, BEGINNING) != last}
             if new:
-                result.trimmed += self._run(draining.trim_behind(self._space, new))
+                result.trimmed += self._run(draining.trim_behind(self._space, new, self._max_entries))
                 self._trimmed.update(new)
         self.at_point("trimmed")
         return left

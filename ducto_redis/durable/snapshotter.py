@@ -60,17 +60,21 @@ class Passes:
         url: The database, as for ``LedgerDrain``; a file or a server, for it is used by other threads.
         every: Seconds between two runs.
         now_ms: The time, in ms; tests inject theirs.
+        max_backlog: The bound of what waits, as for ``LedgerDrain``.
 
     Attributes:
         runs: How often this process had the lease and carried all there was.
         rows: Entries that it carried.
     """
 
-    def __init__(self, store: Any, url: str, every: float, now_ms: Callable[[], int] = wall_clock) -> None:
+    def __init__(
+        self, store: Any, url: str, every: float, now_ms: Callable[[], int] = wall_clock,
+        max_backlog: int = draining.MAX_BACKLOG,
+    ) -> None:  # fmt: skip
         if url.rstrip("/") in ("sqlite:", "sqlite+pysqlite:") or ":memory:" in url:
             raise ConfigError("a database in memory is gone with its thread; name a file: sqlite:///ledger.db")
         self._space, self._run_flow, self._now_ms = store._space, store._driver.run_flow, now_ms  # noqa: SLF001
-        self._drain = LedgerDrain(store, url)
+        self._drain = LedgerDrain(store, url, max_backlog=max_backlog)
         self._engine = self._drain.engine
         self._snapshots = Snapshots(self._engine, self._space.name, now_ms)
         self._lease = Lease(self._engine, self._space.name, max(LEASE_MS, round(5000 * checked_every(every))), now_ms)
@@ -148,6 +152,7 @@ class Snapshotter(Repeated):
         every: Seconds between two runs.
         wait: Waits so many seconds and says whether to stop, instead of the thread's own event (tests).
         now_ms: The time, in ms; tests inject theirs.
+        max_backlog: The bound of what waits, as for ``LedgerDrain``.
 
     Attributes:
         passes: What it does: ``passes.runs``, ``passes.rows``.
@@ -160,9 +165,9 @@ class Snapshotter(Repeated):
 
     def __init__(
         self, store: RedisStore, url: str, *, every: float = 1.0, wait: Callable[[float], bool] | None = None,
-        now_ms: Callable[[], int] = wall_clock,
+        now_ms: Callable[[], int] = wall_clock, max_backlog: int = draining.MAX_BACKLOG,
     ) -> None:  # fmt: skip
-        self.passes = Passes(store, url, every, now_ms)
+        self.passes = Passes(store, url, every, now_ms, max_backlog)
         super().__init__("ducto-snapshotter", every, wait)
 
     def step(self) -> None:
@@ -206,6 +211,7 @@ class AsyncSnapshotter:
         every: Seconds between two runs.
         wait: Waits so many seconds and says whether to stop, instead of sleeping (tests).
         now_ms: The time, in ms; tests inject theirs.
+        max_backlog: The bound of what waits, as for ``LedgerDrain``.
 
     Attributes:
         passes: What it does: ``passes.runs``, ``passes.rows``.
@@ -215,9 +221,10 @@ class AsyncSnapshotter:
     def __init__(
         self, store: AsyncRedisStore, url: str, *, every: float = 1.0,
         wait: Callable[[float], Awaitable[bool]] | None = None, now_ms: Callable[[], int] = wall_clock,
+        max_backlog: int = draining.MAX_BACKLOG,
     ) -> None:  # fmt: skip
         loop = asyncio.get_running_loop()
-        self.passes = Passes(_OnLoop(store, loop), url, every, now_ms)
+        self.passes = Passes(_OnLoop(store, loop), url, every, now_ms, max_backlog)
         self._every, self._wait = checked_every(every), wait or _slept
         self.last_error: CreditError | None = None
         self._task = loop.create_task(self._work(), name="ducto-snapshotter")

@@ -69,6 +69,8 @@ else
     --- @include lib/exact
     if not stays_exact then
       code = INVALID_AMOUNT
+    elseif backlog_full then
+      code = BACKLOG_FULL
     elseif nodes[''][OPEN_HOLDS] >= MAX_OPEN_HOLDS then
       code = TOO_MANY_HOLDS
     else

@@ -8,6 +8,7 @@
 --- @include lib/load
 --- @include lib/queue
 --- @include lib/expire
+--- @include lib/backlog
 local entry_id = ''
 if dirty or freed then
   -- Stops before the first write when a total would leave the exact range, something held would be negative, or the
@@ -170,5 +171,11 @@ if dirty or freed then
   end
   if index_drop then
     redis.call('ZREM', HOLDS, FIELD)
+  end
+
+  -- How much waits for the drainer is looked at now and then only. The mark moves no money: it comes behind all else.
+  if now_ms % SAMPLE_MS == 0 then
+    local config_key, ledger_key = CONFIG, LEDGER
+    --- @inline lib/mark_backlog
   end
 end

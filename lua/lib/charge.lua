@@ -42,12 +42,14 @@ else
     local more_held, more_charged = 0, amount
     --- @include lib/bounds
     --- @include lib/exact
-    if stays_exact then
-      --- @include lib/gate
-    else
+    if not stays_exact then
       code = INVALID_AMOUNT
+    elseif backlog_full then
+      code = BACKLOG_FULL
+    else
+      --- @include lib/gate
     end
-    if limits and code ~= INVALID_AMOUNT then
+    if limits and code ~= INVALID_AMOUNT and code ~= BACKLOG_FULL then
       local packed_label, requests, opens = label, 1, 0
       --- @inline lib/label_parts
       local tokens = label_tokens

@@ -1,12 +1,13 @@
 -- load: reads the clock, in one call the root record with the nodes, caps and limits of every level of the account, and the
 -- defaults of the namespace that hold for it.
--- Sets now_ms, today, levels, root, nodes, caps, limits, code. A root that does not exist (root = nil) has the
+-- Sets now_ms, today, levels, root, nodes, caps, limits, code, backlog_full. A root that does not exist (root = nil) has the
 -- code OK only when the namespace does: a wiped server never looks like an empty account, nor like one without defaults.
 --- @include lib/keys
 --- @include lib/codes
 --- @include lib/node
 --- @include lib/root
 --- @include lib/clock
+--- @include lib/backlog
 
 local today = (now_ms - now_ms % DAY_MS) / DAY_MS
 local levels = { '' }      -- paths from the root down: '', 'search', 'search/alice'
@@ -19,6 +20,7 @@ local payer_level = 0         -- of who pays for the account, 1 the root; 0: it 
 -- Where defaults were added (lib/merge_defaults): path -> what is the account's own of caps, and how many bytes of limits.
 local own_caps, own_limit_bytes = nil, nil
 local known_defaults = ''     -- what defaults the namespace has (lib/read_defaults): that is all they cost where it has none
+local backlog_full = false    -- so much waits for the drainer that nothing new is admitted (lib/mark_backlog)
 -- Further paths of the root that the operation counts for, joined by '+' (lib/load_within); what entries call the account, and
 -- the note that names them; whether one of them is no account.
 local within, entry_account, within_note, is_stranger = '', ACCOUNT, '', false
@@ -65,8 +67,13 @@ else
     local defaults
     known_defaults = redis.call('HGET', CONFIG, 'd')
     if known_defaults ~= '' then
-      local first_level = 1
-      --- @inline lib/read_defaults
+      if known_defaults and string.byte(known_defaults) == FULL_BYTE then
+        backlog_full, known_defaults = true, string.sub(known_defaults, 2)
+      end
+      if known_defaults ~= '' then
+        local first_level = 1
+        --- @inline lib/read_defaults
+      end
     end
     for i = 1, #levels do
       local level, level_node, level_caps, level_limits = levels[i], values[3 * i - 1], values[3 * i], values[3 * i + 1]

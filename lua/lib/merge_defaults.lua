@@ -21,9 +21,10 @@ do
       for each = 1, #own, CAP_BYTES do
         is_own = is_own or (string.byte(own, each) == kind and (string.byte(own, each + 1) == SHADOW) == is_shadow)
       end
-      local timed_items = not is_shadow and timed and timed[merged_path]
+      local timed_items = timed and timed[merged_path]
       for each = 1, timed_items and #timed_items or 0 do
-        is_own = is_own or (timed_items[each][T_KIND] == kind and timed_items[each][T_MODEL] == '')
+        local item = timed_items[each]
+        is_own = is_own or (item[T_KIND] == kind and item[T_MODEL] == '' and (item[T_ACTION] == SHADOW) == is_shadow)
       end
     end
     if not is_own then

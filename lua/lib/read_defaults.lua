@@ -1,6 +1,6 @@
 -- read_defaults (inline): the defaults that hold for each level of the account: those of the plan that it is on, else those of
 -- the level. Reads levels, known_defaults (field d of the config: 1 there are some, 2 also of plans; false: written by a release
--- before them, or gone), first_level (from which on). Sets defaults, and code where the config is not what it must be.
+-- before them, or gone; without the mark of a full backlog), first_level (from which on). Sets defaults, and code where the config is not what it must be.
 --- @include lib/keys
 --- @include lib/codes
 if not known_defaults then

@@ -39,6 +39,8 @@ do
       code = INVALID_AMOUNT
     elseif not (ttl_ms >= 1000 and ttl_ms <= 604800000) then
       code = INVALID_ARGUMENT
+    elseif backlog_full then
+      code = BACKLOG_FULL
     elseif nodes[''][OPEN_HOLDS] >= MAX_OPEN_HOLDS then
       code = TOO_MANY_HOLDS
     else

@@ -224,3 +224,18 @@ def test_the_exact_range_comes_before_caps_and_money(engine):
     for hold, asked in (("capped", 21), ("poor", 101)):
         engine.reserve(hold, 10)
         assert engine.deduct(hold, asked).code == Code.INVALID_AMOUNT, hold
+
+
+def test_a_refusal_beyond_the_exact_range_keeps_the_memberships(engine):
+    """As every refusal does: what the ledger says of the hold, its record says too."""
+    engine.grant("a", 100)
+    engine.grant("b", 100, path="x")
+    engine.reserve("s", 1)
+    engine.settle("s", 1)
+    for hold, asked, code in (("h", MAX, Code.INVALID_AMOUNT), ("i", 101, Code.INSUFFICIENT_CREDITS)):
+        engine.reserve(hold, 30, member="x")
+        reply = engine.deduct(hold, asked)
+        assert (reply.code, reply.notes) == (code, b"\xff\1\0x")
+        assert engine.records("h", hold)[0].endswith(b"\xff\1\0x")
+        again = engine.deduct(hold, asked)
+        assert (again.code, again.notes.startswith(b"\xff\1\0x")) == (code, True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lua_kit import DAILY, DENY, GENERATION, Engine, field_of
+from lua_kit import DAILY, DENY, GENERATION, HOUR, SHADOW, Engine, field_of
 from lua_limits import (
     CONCURRENCY,
     CONCURRENT,
@@ -150,6 +150,17 @@ def test_own_ones_win_and_nothing_is_written_of_the_others(known):
     known.remove_cap("d", path="x")
     assert known.caps("x") == ()
     assert hold(known, "h3", 1, "x").code == Code.CAP_REACHED  # 70 of 50
+
+
+@pytest.mark.parametrize("action", [DENY, SHADOW])
+def test_a_shadow_takes_a_shadows_place_alone(known, action):
+    """In a zone, too: the account's own shadow leaves the default cap, its own cap the default shadow."""
+    bounds = (known.now - HOUR, known.now + HOUR) * 2
+    assert known.set_cap("z", 900, action=action, path="x", zone="Europe/Berlin", bounds=bounds).code == OK
+    write(known, 2, {"d1": b"", "d2": set_of(cap_of(50), cap_of(40, action=SHADOW))})
+    is_shadow = action == SHADOW
+    assert known.read("x").caps[1] == (PackedCap(DAILY, *((DENY, 50) if is_shadow else (SHADOW, 40))),)
+    assert hold(known, "h", 51, "x").code == (Code.CAP_REACHED if is_shadow else OK)
 
 
 def test_limits_go_on_where_one_takes_the_place_of_another(known):

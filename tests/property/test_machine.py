@@ -30,6 +30,7 @@ def assert_mixed(tally: Counter[str]) -> None:
         "carried", "shortfall", "breached", "forgotten", "deduct: cap_reached", "settle: lease_expired",
         "deduct: lease_expired", "settle: lease_not_found", "release: released", "release: already_settled",
         "reserve: cap_reached", "reserve: account_unknown", "crossed",
+        *(f"{name}: backlog_full" for name in ("reserve", "charge", "extend", "successor", "reserve_many")),
     )  # fmt: skip
     assert not [kind for kind in met if tally[kind] == 0], told
 
