@@ -201,9 +201,10 @@ class Comparison(RuleBasedStateMachine):
         """Asks for what is there: lists and questions by turns, each of every account that was met since its turn."""
         for seen in self.unseen:
             seen.update(several)
-        turn = self.steps % 2
-        (self._look_at_lists, self._look_at_credits)[turn](self.unseen[turn])
-        self.unseen[turn].clear()
+        turn = self.steps % 4  # what holds after each step is checked by the ledger; readers are asked every other one
+        if turn < len(self.unseen):
+            (self._look_at_lists, self._look_at_credits)[turn](self.unseen[turn])
+            self.unseen[turn].clear()
 
     def _look_at_lists(self, several: set[str]) -> None:
         everywhere = self.model.known if self.model.defaults.sets else set()
@@ -215,9 +216,9 @@ class Comparison(RuleBasedStateMachine):
     def _look_at_credits(self, several: set[str]) -> None:
         for account in sorted(several - {account.rpartition("/")[0] for account in several}):
             self.send("available", account=account)
-            asked = self.asked if self.steps % 4 == 1 else None
+            asked = self.asked if self.steps % 8 == 1 else None
             self.send("check", account=account, amount=asked, model="m" if self.steps % 3 else "")
-            if self.steps % 8 == 1:
+            if self.steps % 16 == 1:
                 self.send("list_holds", account=account)
 
     def check_ledger(self, several: set[str]) -> None:

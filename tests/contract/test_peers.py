@@ -15,7 +15,7 @@ from told import in_ms
 import ducto_redis
 
 #: Schedules by combination, of 40 decisions and more: one of face and engine sees most.
-EXAMPLES = {"sync-real": 60, "async-real": 20, "sync-embedded": 10, "async-embedded": 10}
+EXAMPLES = {"sync-real": 51, "async-real": 8, "sync-embedded": 5, "async-embedded": 5}
 
 
 def opening(store):

@@ -13,7 +13,7 @@ from model_state import HOUR_MS
 
 from ducto_redis.durable import LedgerDrain, Restore
 
-EXAMPLES = int(os.environ.get("DUCTO_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("DUCTO_EXAMPLES", "7"))
 #: What answers say that entries do not tell (docs/durability.md): notes of caps and limits, what shadows counted.
 UNTOLD = ("caps", "limits", "resets", "denied", "allowed", "reason")
 
