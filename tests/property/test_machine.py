@@ -11,7 +11,7 @@ from collections import Counter
 
 from machine import run
 
-EXAMPLES = int(os.environ.get("DUCTO_EXAMPLES", "246"))
+EXAMPLES = int(os.environ.get("DUCTO_EXAMPLES", "234"))
 FIXED = "DUCTO_EXAMPLES" not in os.environ
 
 

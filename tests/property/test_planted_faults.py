@@ -20,7 +20,7 @@ def test_the_copy_itself_is_right(server):
     """Without a fault nothing is found in as many runs as most faults need."""
     tally: Counter[str] = Counter()
     with planted(None):
-        hunt(server.url, 10, tally)
+        hunt(server.url, 6, tally)
     assert tally["steps"] >= 100
 
 

@@ -89,7 +89,7 @@ def after(item, now, cost, admitted):
     return plain
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(situations())
 def test_retry_after_is_exact(situation):
     """Refused at every millisecond before, admitted at that one; None exactly when it never fits."""
