@@ -67,7 +67,7 @@ def test_the_model_decides_like_a_peer(algorithm, record_property):
 
         return ask
 
-    tally = compare(algorithm, 30, clock, opened)
+    tally = compare(algorithm, 45, clock, opened)
     record_property("figure", f"model and peer, {algorithm}: {tally['decisions']} decisions, 0 differences")
     assert tally["decisions"] >= 2_000
 
