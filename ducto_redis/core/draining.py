@@ -21,14 +21,16 @@ _SMALLEST, _LARGEST = 1_000, 100_000_000
 
 
 class LedgerPart(NamedTuple):
-    """Entries of a shard behind a position, oldest first; ``more``: there may be others; ``last``: where it ends.
+    """Entries of a shard behind a position, oldest first; ``more``: there may be others.
 
-    Of each its stream id, whether it has the one field of an entry, and what it holds.
+    ``first``, ``last``: where all that is there begins and ends. Of each entry its stream id, whether it has the one
+    field of an entry, and what it holds.
     """
 
     entries: tuple[tuple[str, bool, bytes], ...]
     more: bool
     last: str = ""
+    first: str = ""
 
 
 def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPart]:
@@ -45,17 +47,24 @@ def read_part(space: Space, shard: int, after: str, limit: int) -> Flow[LedgerPa
     """
     yield from ready(space)
     ledger, config = space.keys.shard_keys(shard)
-    page, generation = yield Ask((("XRANGE", ledger, f"({after}", "+", "COUNT", limit), ("HGET", config, "generation")))
+    page, oldest, generation = yield Ask(
+        (
+            ("XRANGE", ledger, f"({after}", "+", "COUNT", limit),
+            ("XRANGE", ledger, "-", "+", "COUNT", 1),
+            ("HGET", config, "generation"),
+        )
+    )
     if generation != space.known.generation:
         raise NeedsRestore(message_of(Code.NEEDS_RESTORE))
+    first = oldest[0][0].decode() if oldest else ""
     if page:
         entries = tuple((entry_id.decode(), *held_in(fields)) for entry_id, fields in page)
-        return LedgerPart(entries, len(page) == limit, entries[-1][0])
+        return LedgerPart(entries, len(page) == limit, entries[-1][0], first)
     # Where nothing is new, what is there may be older than what was carried.
     [info] = yield Ask((("XINFO", "STREAM", ledger),))
     last = info[info.index(b"last-generated-id") + 1].decode()
     # The embedded engine says 0-0 of a stream that is empty, which tells nothing.
-    return LedgerPart((), more=False, last="" if last == BEGINNING else last)
+    return LedgerPart((), more=False, last="" if last == BEGINNING else last, first=first)
 
 
 def held_in(fields: Sequence[bytes]) -> tuple[bool, bytes]:

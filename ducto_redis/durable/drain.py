@@ -20,7 +20,16 @@ from ducto_redis.core.draining import BEGINNING, MAX_BACKLOG, LedgerPart, checke
 from ducto_redis.core.flows import adopt_other
 from ducto_redis.durable.database import open_database, told_by
 from ducto_redis.durable.namespaces import claim, lock
-from ducto_redis.durable.rows import ROOT, Part, insert_rows, read_rows, without_dead, without_known
+from ducto_redis.durable.rows import (
+    ROOT,
+    STREAM_ID,
+    Part,
+    insert_rows,
+    read_rows,
+    told_row,
+    without_dead,
+    without_known,
+)
 from ducto_redis.durable.schema import dead, dirty, ledger, position
 from ducto_redis.durable.upserts import upsert
 from ducto_redis.errors import LedgerFork, NeedsRestore, SchemaNewer, StoreError, StoreUnavailable
@@ -138,6 +147,8 @@ class LedgerDrain:
                 read: LedgerPart = self._run(draining.read_part(self._space, shard, before, room))
                 self.at_point("read")
                 _check_order(shard, before, read)
+                if self._trim and read.first and _number(read.first) <= _number(before):
+                    self._check_passed(shard, before)
                 try:
                     group.append(read_rows(self._space.name, shard, before, read))
                 except SchemaNewer as cause:
@@ -149,6 +160,36 @@ class LedgerDrain:
                     more = shard not in self._carry(group, result, failures)
                     group, positions = [], self._positions()
         self._carry(group, result, failures)
+
+    def _check_passed(self, shard: int, before: str) -> None:
+        """Makes sure that what lies up to the position was carried, before it is trimmed.
+
+        It is there after a drain that was stopped between commit and trimming - or in a Redis that went on from an
+        older state with a clock that is behind.
+
+        Raises:
+            LedgerFork: Some of it was not, or is something else in SQL.
+        """
+        after = BEGINNING
+        while _number(after) < _number(before):
+            read: LedgerPart = self._run(draining.read_part(self._space, shard, after, PART))
+            rows = [
+                row
+                for row in read_rows(self._space.name, shard, after, read).rows
+                if _number(row[STREAM_ID]) <= _number(before)
+            ]
+            with self.engine.connect() as connection:
+                fresh = without_known(connection, rows)
+            if fresh:
+                raise LedgerFork(
+                    f"{len(fresh)} entries of shard {shard} lie before {before}, to where the database has carried it,"
+                    f" and nobody carried them: {', '.join(map(told_row, fresh[:5]))}; this Redis went on from an older"
+                    " state. Nothing was written or trimmed; `ducto-redis restore --prefer redis` (first --dry-run)"
+                    " keeps what Redis holds, `--prefer sql` what the database holds"
+                )
+            if not read.more:
+                return
+            after = read.entries[-1][0]
 
     def _positions(self) -> list[str]:
         """Where each shard's drain is; where it has not begun, it begins."""

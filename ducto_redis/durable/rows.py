@@ -22,8 +22,8 @@ COMPARED: Final = 200
 Row = tuple[Any, ...]
 #: Where its key stands.
 KEY: Final = slice(0, 4)
-#: Where the root stands in a row of the ledger.
-ROOT: Final = 1
+#: Where root and stream id stand in a row of the ledger.
+ROOT, STREAM_ID = 1, 5
 _SEQUENCE, _REFERENCE = 3, 12
 _BINARY: Final = {"integer": "int4", "big_integer": "int8", "large_binary": "bytea"}
 

@@ -13,6 +13,7 @@ from ledgers import work
 from ducto_redis import CreditError, NeedsRestore, RedisStore
 from ducto_redis.durable import LedgerDrain, Restore, Snapshots, books_in_redis, books_in_sql
 from ducto_redis.durable import restore as restore_module
+from ducto_redis.errors import LedgerFork
 
 
 @pytest.fixture
@@ -138,3 +139,17 @@ def test_a_drain_that_slept_over_a_restore(server, namespace, store, database):
     assert sleeper.drain().rows > 0
     for drain in (sleeper, other):
         drain.close()
+
+
+def test_entries_before_the_position_that_nobody_carried(server, store, drain):
+    """A Redis that went on from an older state with a clock that is behind: told, never trimmed unseen."""
+    ledger = store._space.keys.account("alice").keys[4]
+    store.add_credits("alice", 6, idempotency_key="theirs")
+    store.add_credits("alice", 7)
+    unseen, (later_id, later) = server.client.xrange(ledger)[-2][1], server.client.xrange(ledger)[-1]
+    server.client.delete(ledger)
+    server.client.xadd(ledger, unseen, id="1-1")
+    server.client.xadd(ledger, later, id=later_id)
+    with pytest.raises(LedgerFork, match=r"nobody carried them.*theirs"):
+        drain.drain()
+    assert server.client.xlen(ledger) == 2

@@ -61,7 +61,7 @@ class Apart:
             more = True
             while more:
                 [(last,)] = self.database.rows("last", f"position where shard = {shard}")
-                entries, more, _ = self.store._driver.run_flow(draining.read_part(self.store._space, shard, last, 7))
+                entries, more, *_ = self.store._driver.run_flow(draining.read_part(self.store._space, shard, last, 7))
                 rows = [{"shard": shard, "stream_id": stream_id, "data": data} for stream_id, _, data in entries]
                 with self.database.engine.begin() as connection:
                     if rows:
