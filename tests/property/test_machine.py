@@ -49,6 +49,6 @@ def test_a_real_server_answers_like_the_model(server, record_property):
 
 def test_the_embedded_engine_answers_like_the_model():
     """The same on the embedded engine, whose packing of numbers is another."""
-    tally = run("memory://machine", max(1, EXAMPLES // 24), derandomize=FIXED)
+    tally = run("memory://machine", max(1, EXAMPLES // 48), derandomize=FIXED)
     print(dict(sorted(tally.items())))
-    assert tally["steps"] >= EXAMPLES
+    assert tally["steps"] >= EXAMPLES // 2
