@@ -8,6 +8,7 @@ the same one. Nobody drains meanwhile, and clients are told ``needs_restore``; w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -159,21 +160,25 @@ class Restore:
         snapshots.check()
 
     def _write_roots(self, result: RestoreResult, progress: Progress) -> None:
-        where, after = roots.c.namespace == self._space.name, ""
+        where = roots.c.namespace == self._space.name
         with self._engine.connect() as connection:
             total = int(connection.execute(select(func.count()).select_from(roots).where(where)).scalar_one())
             since_ms = known_since(connection, self._space.name, self._now_ms())
-        while True:
-            with self._engine.connect() as connection:
-                asked = select(roots).where(where, roots.c.root > after).order_by(roots.c.root).limit(PAGE)
-                page = connection.execute(asked).all()
-                if not page:
-                    return
-                images = list(_images(connection, self._space.name, page, since_ms))
-            after = page[-1].root
-            self._write(images, result)
-            progress(result.roots, total)
-            self.at_point("written")
+        # The next page is read while Redis writes this one.
+        with ThreadPoolExecutor(1) as ahead:
+            page = ahead.submit(self._page, "", since_ms)
+            while images := page.result():
+                page = ahead.submit(self._page, images[-1].name, since_ms)
+                self._write(images, result)
+                progress(result.roots, total)
+                self.at_point("written")
+
+    def _page(self, after: str, since_ms: int) -> list[RootImage]:
+        """The roots behind a name, with what is written of them; none: there are no more."""
+        where = (roots.c.namespace == self._space.name, roots.c.root > after)
+        with self._engine.connect() as connection:
+            page = connection.execute(select(roots).where(*where).order_by(roots.c.root).limit(PAGE)).all()
+            return list(_images(connection, self._space.name, page, since_ms)) if page else []
 
     def _write(self, images: list[RootImage], result: RestoreResult) -> None:
         calls: list[Call[bool]] = []
