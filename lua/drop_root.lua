@@ -4,7 +4,7 @@
   ARGV   1 generation  8 raw bytes: of the restored namespace
   Reply  {code, dropped}; 0 where the root is one of this restore, or there is none
   Codes  NAMESPACE_UNKNOWN NEEDS_RESTORE (the shard is not being restored)
-  Entry  none: what is given up was compared with SQL before   Cost O(1), the memory is freed in the background
+  Entry  none: the caller was told to give it up   Cost O(1), the memory is freed in the background
 ]]
 --- @include lib/keys
 --- @include lib/codes
@@ -18,6 +18,5 @@ elseif config[1] ~= GENERATION or config[2] ~= 'restoring' then
 elseif not root or (#root == ROOT_BYTES and string.sub(root, 2, 9) == GENERATION) then
   return { OK, 0 }
 end
-
 redis.call('UNLINK', STATE, HOLDS, STORE_0, STORE_1)
 return { OK, 1 }

@@ -5,10 +5,10 @@
   ARGV   1 generation  8 raw bytes: of the restored namespace
          2 precision   3 shards
          4 replaced    generation that may stand here ('' none): the caller has made sure that nothing of it is needed
-         5 drained     1: a drainer is registered from the beginning
   Reply  {code, begun}; 0 where this restore has begun the shard before
   Codes  NEEDS_RESTORE (another generation stands here than may be replaced)
   Rule   no call is admitted on the shard from here to setup 'ready': its state is 'restoring'
+         A drainer counts as registered: what comes here came from one
   Entry  RESTORE, of no root: the first of its stream, so whatever reads it knows that earlier entries lie elsewhere
 ]]
 --- @include lib/codes
@@ -29,8 +29,5 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('UNLINK', CONFIG, LEDGER)
 redis.call('XADD', LEDGER, '*', 'e', struct.pack('<BBc4i5i6i7i7I2I2', 1, RESTORED, ARGV[1], 0, now_ms, tonumber(ARGV[2]), 0, 0, 0))
 redis.call('HSET', CONFIG, 'generation', ARGV[1], 'layout', LAYOUT, 'precision', ARGV[2], 'shards', ARGV[3],
-  'state', 'restoring', 'defaults_version', 0, 'd', '')
-if ARGV[5] == '1' then
-  redis.call('HSET', CONFIG, 'drain', 1)
-end
+  'state', 'restoring', 'defaults_version', 0, 'd', '', 'drain', 1)
 return { OK, 1 }

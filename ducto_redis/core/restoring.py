@@ -7,7 +7,7 @@ be cut off and done again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 from urllib.parse import unquote
@@ -40,9 +40,9 @@ class RootImage(NamedTuple):
 
 
 class Present(NamedTuple):
-    """What Redis holds of a namespace: the first generation that a shard has ("" none), and whether there are roots."""
+    """What Redis holds of a namespace: each shard's generation (empty: none), the first one's state, and any roots."""
 
-    generation: bytes
+    generations: tuple[bytes, ...]
     state: str
     has_roots: bool
 
@@ -55,8 +55,7 @@ def look(space: Space, config: Config) -> Flow[Present]:
     while cursor and not found:
         cursor, names = yield Scan(max(cursor, 0), space.keys.state_pattern(), _PAGE)
         found = bool(names)
-    first = next((shard for shard in shards if shard.generation), None)
-    return Present(first.generation if first else b"", first.state if first else "", found)
+    return Present(tuple(shard.generation for shard in shards), shards[0].state, found)
 
 
 def _read_begun(reply: Reply) -> bool:
@@ -64,16 +63,21 @@ def _read_begun(reply: Reply) -> bool:
     return bool(reply[1])
 
 
-def begin(space: Space, config: Config, replaced: bytes) -> Flow[None]:
+def begin(space: Space, config: Config, replaced: Sequence[bytes]) -> Flow[None]:
     """Marks every shard as being restored, the first one first: from then on no client adopts the namespace.
 
+    Args:
+        space: The namespace.
+        config: As it will be.
+        replaced: Per shard the generation that may be given up there.
+
     Raises:
-        NeedsRestore: A shard holds a generation that may not be replaced.
+        NeedsRestore: A shard holds another one meanwhile.
     """
     space.adopt(config)
-    args = (config.generation, config.precision, config.shards, replaced, 1)
     for shard in range(config.shards):
         ledger, key = space.keys.shard_keys(shard)
+        args = (config.generation, config.precision, config.shards, replaced[shard])
         yield Call("restore_shard", (key, ledger), args, _read_begun)
 
 

@@ -113,7 +113,7 @@ class Restore:
             raise NamespaceUnknown(f"namespace_unknown: the database holds nothing of namespace {name!r}")
         present: Present = self._run(look(self._space, known.config))
         result = RestoreResult()
-        if known.state == "restoring" and (present.generation, present.state) == (known.config.generation, "ready"):
+        if known.state == "restoring" and (present.generations[0], present.state) == (known.config.generation, "ready"):
             end_restore(self._engine, name)  # all was written; only this was not said any more
             result.generation = known.config.generation.hex()
             return result
@@ -124,9 +124,9 @@ class Restore:
             # A drain that had read before Redis was lost has committed meanwhile; from here on none can.
             self._prepare(rebuild=False)
         self.at_point("said")
-        self._run(begin(self._space, known.config, present.generation))
+        self._run(begin(self._space, known.config, present.generations))
         self.at_point("begun")
-        if present.has_roots and present.generation != known.config.generation:
+        if present.has_roots and prefer == "sql":
             result.dropped = self._run(drop_roots(self._space))
         self._write_roots(result, progress)
         with self._engine.connect() as connection:
@@ -138,10 +138,10 @@ class Restore:
         return result
 
     def _check(self, known: Known, present: Present, prefer: Prefer | None) -> None:
-        mine = known.state == "restoring" and present.generation in (b"", known.config.generation)
+        mine = known.state == "restoring" and present.generations[0] in (b"", known.config.generation)
         if mine or not present.has_roots or prefer == "sql":
             return
-        same = present.generation == known.config.generation
+        same = known.config.generation in present.generations
         what = "the namespace is there and needs no restore" if same else "it is another life of the namespace"
         raise NeedsRestore(
             f"Redis holds accounts of {self._space.name!r}: {what}. Nothing was written. `ducto-redis verify --sql`"

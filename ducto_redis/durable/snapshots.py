@@ -130,8 +130,9 @@ class Snapshots:
             if not names:
                 return False
             found = _rows_behind(connection, self._namespace, names)
-            # The last root may have more rows than were read: it stays marked.
-            done = set(names) if len(found) < ROWS else {name for name in names if name < found[-1].root}
+            # The last root may have more rows than were read, others none of theirs: they stay marked. The order is the
+            # database's, which need not be ours.
+            done = set(names) if len(found) < ROWS else {row.root for row in found} - {found[-1].root}
             made = self._made(connection, found, result)
             upsert(connection, roots, made.roots, ("generation", "sequence", "at_ms", "data", "holds"))
             upsert(connection, records, made.records, ("at_ms", "expires_ms", "data"))

@@ -11,7 +11,7 @@ from servers import PASSWORD, PostgresProcess
 from sql import Database, of_postgres
 
 from ducto_redis import ConfigError, StoreUnavailable
-from ducto_redis.durable import LedgerDrain, open_database
+from ducto_redis.durable import LedgerDrain, Restore, Snapshots, open_database
 from ducto_redis.errors import AuthenticationFailed
 
 TERMINATE = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'ducto_redis'"
@@ -134,6 +134,32 @@ def test_an_encoding_that_cannot_hold_every_text(postgres):
     with pytest.raises(ConfigError, match="encoded in LATIN1"):
         open_database(postgres.url.replace("/postgres?", "/latin?"))
     whole.close()
+
+
+def test_an_order_that_is_not_ours(server, namespace, store, postgres, monkeypatch):
+    """Where the database sorts a before B, no snapshot is taken for done whose rows were not read: all comes back."""
+    monkeypatch.setattr("ducto_redis.durable.snapshots.ROWS", 10)
+    monkeypatch.setattr("ducto_redis.durable.restore.PAGE", 1)
+    users = ("B", "a", "D", "c")
+    work(store, 3, users)
+    before = {user: store.get_available(user) for user in users}
+    whole = Database(postgres.url)
+    with whole.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(
+            "create database icu encoding 'UTF8' locale 'C' locale_provider icu icu_locale 'en-US' template template0"
+        )
+        assert connection.exec_driver_sql("select 'a' < 'B' collate \"en-x-icu\"").scalar()
+    whole.close()
+    url = postgres.url.replace("/postgres?", "/icu?")
+    drain = LedgerDrain(store, url)
+    drain.drain()
+    Snapshots(drain.engine, namespace).update()
+    drain.close()
+    server.client.delete(*server.client.keys(f"{namespace}:*"))
+    restore = Restore(store, url)
+    assert restore.run().roots == len(users)
+    restore.close()
+    assert {user: store.get_available(user) for user in users} == before
 
 
 def test_a_server_that_may_lose_what_it_commits():

@@ -100,6 +100,11 @@ def restored(store, url, **options):
         restore.close()
 
 
+def one(step):
+    """A flow of one step."""
+    return (yield step)
+
+
 def wipe(server, namespace):
     server.client.delete(*server.client.keys(f"{namespace}:*"))
 
@@ -359,3 +364,34 @@ def test_a_namespace_that_waits_on_a_plain_store(server, namespace, url):
         wipe(server, namespace)
         restored(store, url)
         assert {user: store.get_balance(user) for user in USERS} == before
+
+
+@pytest.mark.parametrize("stop_at", range(1, 7))
+def test_stopped_while_redis_is_given_up_it_goes_on(server, store, url, stop_at):
+    """Before the k-th thing it asks of Redis: what is left of the other life goes later, also what SQL never had."""
+    work(store)
+    before = seen(store)
+    drained(store, url)
+    late = ("late", "later", "latest")
+    for user in late:
+        store.add_credits(user, 5)
+    restore, run_flow, steps = Restore(store, url), store._driver.run_flow, itertools.count(1)
+
+    def stopped(flow):
+        step = next(flow)
+        while True:
+            if next(steps) == stop_at:
+                raise Stopped
+            try:
+                step = flow.send(run_flow(one(step)))
+            except StopIteration as stop:
+                return stop.value
+
+    restore.at_point = lambda point: setattr(restore, "_run", stopped) if point == "said" else None
+    with pytest.raises(Stopped):
+        restore.run(prefer="sql")
+    restore._run, restore.at_point = run_flow, lambda _point: None
+    restore.run(prefer="sql")
+    restore.close()
+    assert seen(store) == before
+    assert server.client.exists(*(store._space.keys.account(user).keys[0] for user in late)) == 0

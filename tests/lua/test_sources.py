@@ -107,7 +107,7 @@ def calls():
         operations.get_balance(space, "u"),
         next(rolling.roll(operations.get_balance(space, "u"))),
         shards.shard_call(space, 0, "read"),
-        next(restoring.begin(space, space.known, b"")),
+        next(restoring.begin(space, space.known, [b""])),
         *restoring.root_calls(space, restoring.RootImage("u", 1, {"n": b""}, {}, {}), 0),
         restoring.drop_call(space, b"n:{0}:s:u"),
     ]
