@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
-from ducto_redis.background import checked_every
-from ducto_redis.errors import CreditError
+from ducto_redis.aio.background import Repeated
 from ducto_redis.work_models import SweepResult
 
 
-class Sweeper:
+class Sweeper(Repeated):
     """Sweeps in a task of the running loop; attributes as those of the synchronous one.
 
     Args:
@@ -26,33 +24,13 @@ class Sweeper:
         wait: Callable[[float], Awaitable[bool]] | None = None,
     ) -> None:
         self._sweep = sweep
-        self._every = checked_every(every)
-        self._wait = wait or self._sleep
         self.sweeps = 0
         self.freed = 0
-        self.last_error: CreditError | None = None
-        self._task = asyncio.get_running_loop().create_task(self._work(), name="ducto-sweeper")
+        super().__init__("ducto-sweeper", every, wait)
 
-    @staticmethod
-    async def _sleep(seconds: float) -> bool:
-        await asyncio.sleep(seconds)
-        return False
-
-    async def _work(self) -> None:
-        while not await self._wait(self._every):
-            try:
-                self.freed += (await self._sweep()).freed
-                self.last_error = None
-            except CreditError as error:
-                self.last_error = error
+    async def step(self) -> None:
+        """One sweep."""
+        try:
+            self.freed += (await self._sweep()).freed
+        finally:
             self.sweeps += 1
-
-    @property
-    def running(self) -> bool:
-        """Whether its task goes on."""
-        return not self._task.done()
-
-    async def stop(self) -> None:
-        """Stops it; a sweep that is under way is cancelled."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ducto_redis.cli.opening import JsonOption, NamespaceOption, RedisOption, fail, open_store, show
+from ducto_redis.cli.opening import JsonOption, NamespaceOption, RedisOption, durable_part, fail, open_store, show
 from ducto_redis.errors import ConfigError, CreditError
 
 if TYPE_CHECKING:
@@ -36,14 +36,12 @@ FromOption = Annotated[str, typer.Option("--from", metavar="URL", envvar="DUCTO_
 
 @contextmanager
 def _told(*, as_json: bool) -> Iterator[Console]:
-    """Ends with exit code 2 and what failed, the missing extra too."""
+    """Ends with exit code 2 and what failed."""
     console = Console(stderr=as_json)
     try:
         yield console
     except CreditError as error:
         fail(console, f"{type(error).__name__}: {error}")
-    except ModuleNotFoundError as error:
-        fail(console, f'{error.name} is missing: pip install "ducto-redis[durable]" (and "[postgres]" for PostgreSQL)')
 
 
 def seconds_of(text: str) -> float:
@@ -75,13 +73,11 @@ def snapshot(
     """
     every_s = None if every is None else seconds_of(every)
     with _told(as_json=as_json) as console:
-        from ducto_redis.durable.snapshotter import Passes  # noqa: PLC0415 - an extra
-
         if redis is None:
             raise ConfigError("the embedded engine holds nothing to carry; name a server with --redis")
         with open_store(redis, namespace) as store:
             store.setup(create=False)
-            passes, stop = Passes(store, to, every_s or 1.0), threading.Event()
+            passes, stop = durable_part("--to").snapshotter.Passes(store, to, every_s or 1.0), threading.Event()
             try:
                 with _stopped_by_signals(stop):
                     _run(passes, every_s, stop, console, as_json=as_json)
@@ -185,12 +181,11 @@ def _rebuild(
     rebuild: bool, dry_run: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """What is asked for, as what it told."""
-    from ducto_redis.durable import Restore, accept_redis  # noqa: PLC0415 - an extra
-
+    durable = durable_part("--from")
     if prefer == "redis":
         store.setup(create=False)
-        return asdict(accept_redis(store, source, dry_run=dry_run, progress=tell))
-    work = Restore(store, source)
+        return asdict(durable.accept_redis(store, source, dry_run=dry_run, progress=tell))
+    work = durable.Restore(store, source)
     try:
         return asdict(work.run(prefer=prefer, rebuild=rebuild, progress=tell))
     finally:

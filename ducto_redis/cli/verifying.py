@@ -9,7 +9,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ducto_redis.cli.opening import JsonOption, NamespaceOption, RedisOption, SqlOption, durable_part, fail, open_store
-from ducto_redis.errors import CreditError
+from ducto_redis.errors import ConfigError, CreditError
 from ducto_redis.history import SqlVerifyResult
 from ducto_redis.work_models import VerifyResult
 
@@ -59,6 +59,8 @@ def verify(
     """
     console = Console(stderr=as_json)
     try:
+        if sql is not None and redis is None:
+            raise ConfigError("the embedded engine is empty, SQL has nothing beside it; name a server with --redis")
         with open_store(redis, namespace) as store, Progress(console=console, transient=True) as progress:
             store.setup(create=False)
             task = progress.add_task("shards", total=None)

@@ -29,7 +29,7 @@ from typing import Any, Final, NoReturn
 
 from ducto_redis.codes import Code
 from ducto_redis.core.steps import Call, Flow, Reply, Tell
-from ducto_redis.errors import ConfigError, DurabilityNotMet, InvalidArgumentError
+from ducto_redis.errors import ConfigError, DurabilityNotMet, InvalidArgumentError, StoreUnavailable
 
 LEVELS: Final = ("memory", "aof", "fsync", "replicated")
 DEFAULT_TIMEOUT_MS: Final = 1_000
@@ -37,7 +37,8 @@ _MAX_TIMEOUT_MS: Final = 60_000
 _MAX_REPLICAS: Final = 100
 #: The first version with WAITAOF.
 _WAITAOF: Final = (7, 2)
-_FREES: Final = {Code.CAP_REACHED, Code.INSUFFICIENT_CREDITS}
+_FREES: Final = {Code.INVALID_AMOUNT, Code.CAP_REACHED, Code.INSUFFICIENT_CREDITS}
+_FREED_AT: Final = 6
 _AOF = re.compile(rb"^aof_enabled:([01])", re.MULTILINE)
 _ONLINE = re.compile(rb"^slave\d+:.*state=online", re.MULTILINE)
 
@@ -149,10 +150,13 @@ def counted(waited: Any) -> int:
 
 
 def promises(script: str, reply: Reply) -> bool:
-    """Whether a reply tells of something that is now to last: done, or a refusal that freed a hold."""
+    """Whether a reply tells of something that is now to last: done, or a refusal that freed a hold.
+
+    That of ``deduct_credits`` tells at ``_FREED_AT`` how much was freed; early refusals free nothing.
+    """
     if reply and isinstance(reply[0], list | tuple):
         return any(promises(script, each) for each in reply)
-    return reply[0] == Code.OK or (script == "deduct_credits" and reply[0] in _FREES)
+    return reply[0] == Code.OK or (script == "deduct_credits" and reply[0] in _FREES and reply[_FREED_AT] > 0)
 
 
 def checked(level: Level, version: str, *, attached: bool) -> Flow[None]:
@@ -179,6 +183,8 @@ def checked(level: Level, version: str, *, attached: bool) -> Flow[None]:
     if level.command is not None:
         [refused] = yield Tell(((*level.command[:-1], 1),))
         if isinstance(refused, Exception):
+            if "replica instances" in str(refused):  # of a failover that is not over, as READONLY is of a call
+                raise StoreUnavailable(f"the server is a replica and accepts no calls: {refused}") from refused
             raise ConfigError(
                 f"durability={level.name!r} needs {level.command[0]}, and the server said: {refused}"
             ) from refused

@@ -24,6 +24,7 @@ from ducto_redis.errors import (
     PrecisionMismatch,
     SchemaNewer,
     ServerTooOld,
+    StoreError,
 )
 from ducto_redis.models import SetupResult
 
@@ -186,17 +187,33 @@ def operate_many(space: Space, script: str, items: Sequence[Any], op_ids: Sequen
         results = [step.value if isinstance(step, Answer) else None for step in steps]
         for positions, each in zip(groups, lists, strict=True):
             for at, result in zip(positions, each, strict=True):
-                # An item that met the end of a zoned cap's period was not executed; it goes on by itself.
                 results[at] = result
-                if result is None:
-                    try:
-                        results[at] = yield from operate(space, BUILD[script], items[at], op_ids[at])
-                    except DurabilityNotMet as error:
-                        results[at], short = error.result, error
-        if short is not None:
-            raise short.of_items(op_ids, results)
+        yield from _decide_rest(space, script, (items, op_ids, results), short)
         return results
     raise AssertionError  # the second round returns or raises
+
+
+def _decide_rest(
+    space: Space, script: str, batch: tuple[Sequence[Any], Sequence[str], list[Any]], short: DurabilityNotMet | None
+) -> Flow[None]:
+    """Decides the items of a batch that met the end of a zoned cap's period; they were not executed.
+
+    Raises:
+        DurabilityNotMet: Some are executed and not yet safe - these, or (``short``) others of the batch; told of all
+            items, also when something else fails behind it.
+    """
+    items, op_ids, results = batch
+    for at in [at for at, result in enumerate(results) if result is None]:
+        try:
+            results[at] = yield from operate(space, BUILD[script], items[at], op_ids[at])
+        except DurabilityNotMet as error:
+            results[at], short = error.result, error
+        except StoreError as error:
+            if short is None:
+                raise
+            raise short.of_items(op_ids, results) from error
+    if short is not None:
+        raise short.of_items(op_ids, results)
 
 
 def operate(

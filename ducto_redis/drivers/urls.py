@@ -33,6 +33,10 @@ def connect_options() -> dict[str, Any]:
     return {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": CONNECT_TIMEOUT}
 
 
+#: A server looks at the time-outs of WAIT ten times a second (hz 10), and the reply has to come back.
+LATE_MS: Final = 200
+
+
 def checked_patience(level: Level, client: Any) -> Level:
     """The level, when a client waits for replies longer than the level waits for replicas or a disk.
 
@@ -41,8 +45,9 @@ def checked_patience(level: Level, client: Any) -> Level:
     """
     options = getattr(client.connection_pool, "connection_kwargs", {})
     limit_s = options.get("socket_timeout") or SOCKET_TIMEOUT
-    if level.timeout_ms >= limit_s * 1000:
+    if level.timeout_ms + LATE_MS > limit_s * 1000:
         raise ConfigError(
-            f"durability_timeout_ms={level.timeout_ms} must be shorter than the client's socket_timeout, {limit_s:g} s"
+            f"durability_timeout_ms={level.timeout_ms} must be {LATE_MS} ms shorter than the client's socket_timeout,"
+            f" {limit_s:g} s, for a server may answer WAIT that late"
         )
     return level

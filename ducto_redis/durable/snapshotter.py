@@ -7,7 +7,9 @@ fork, goes on after failures (``last_error``) and tells how far it is behind (``
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from ducto_redis.aio import background as aio_background
 from ducto_redis.background import Repeated, checked_every
 from ducto_redis.core import draining
 from ducto_redis.durable.database import told_by
@@ -79,7 +82,8 @@ class Passes:
         self._snapshots = Snapshots(self._engine, self._space.name, now_ms)
         self._lease = Lease(self._engine, self._space.name, max(LEASE_MS, round(5000 * checked_every(every))), now_ms)
         self._carried_ms: int | None = None
-        self._running = threading.Lock()  # a task that is cancelled leaves its thread at work
+        self._running = threading.RLock()  # a task that is cancelled leaves its thread at work
+        _keep_forks_apart(self)
         self.active = False
         self.runs = 0
         self.rows = 0
@@ -143,6 +147,29 @@ class Passes:
             self._drain.close()
 
 
+def _keep_forks_apart(passes: Passes) -> None:
+    """Lets a fork wait for the end of a run: SQLite never gives a child back the lock of a transaction it inherits.
+
+    The child has a lock and connections of its own.
+    """
+    found = weakref.ref(passes)
+
+    def before() -> None:
+        if (known := found()) is not None:
+            known._running.acquire()  # noqa: SLF001 - its own
+
+    def in_parent() -> None:
+        if (known := found()) is not None:
+            known._running.release()  # noqa: SLF001
+
+    def in_child() -> None:
+        if (known := found()) is not None:
+            known._running = threading.RLock()  # noqa: SLF001
+            known._engine.dispose(close=False)  # noqa: SLF001
+
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
+
+
 class Snapshotter(Repeated):
     """A thread that drains and brings snapshots forward.
 
@@ -202,7 +229,7 @@ class _OnLoop:
         return asyncio.run_coroutine_threadsafe(self._async_driver.run_flow(flow), self._loop).result()
 
 
-class AsyncSnapshotter:
+class AsyncSnapshotter(aio_background.Repeated):
     """A task that drains and brings snapshots forward; SQL is spoken in a thread. Made on a running loop.
 
     Args:
@@ -223,19 +250,12 @@ class AsyncSnapshotter:
         wait: Callable[[float], Awaitable[bool]] | None = None, now_ms: Callable[[], int] = wall_clock,
         max_backlog: int = draining.MAX_BACKLOG,
     ) -> None:  # fmt: skip
-        loop = asyncio.get_running_loop()
-        self.passes = Passes(_OnLoop(store, loop), url, every, now_ms, max_backlog)
-        self._every, self._wait = checked_every(every), wait or _slept
-        self.last_error: CreditError | None = None
-        self._task = loop.create_task(self._work(), name="ducto-snapshotter")
+        self.passes = Passes(_OnLoop(store, asyncio.get_running_loop()), url, every, now_ms, max_backlog)
+        super().__init__("ducto-snapshotter", every, wait)
 
-    async def _work(self) -> None:
-        while not await self._wait(self._every):
-            try:
-                await asyncio.shield(asyncio.to_thread(self.passes.run))
-                self.last_error = None
-            except CreditError as error:
-                self.last_error = error
+    async def step(self) -> None:
+        """One run, in a thread; it ends even when the task is cancelled."""
+        await asyncio.shield(asyncio.to_thread(self.passes.run))
 
     async def lag(self) -> Lag:
         """How far SQL is behind Redis; raises as ``Passes.lag``."""
@@ -243,11 +263,11 @@ class AsyncSnapshotter:
 
     async def close(self) -> None:
         """Stops it behind a last run; the store stays open."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self.stop()
         await asyncio.to_thread(self.passes.close)
 
+    async def __aenter__(self) -> Self:
+        return self
 
-async def _slept(seconds: float) -> bool:
-    await asyncio.sleep(seconds)
-    return False
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

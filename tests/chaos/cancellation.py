@@ -17,6 +17,7 @@ from typing import Any
 import redis.asyncio
 
 from ducto_redis import AsyncRedisStore
+from ducto_redis.core.durability import Level
 from ducto_redis.core.scripts import INJECTED_CLOCK, ScriptSet
 from ducto_redis.drivers.asyncio import AsyncDriver
 from ducto_redis.testing import FakeClock, redis_store
@@ -112,10 +113,21 @@ async def opened(
         yield store, driver, client.connection_pool
 
 
-async def storm(server: Any, namespace: str, n: int, clock: FakeClock, seed: int, own: bool) -> Counter[str]:
+def waiting() -> Level:
+    """A level whose calls wait, for no replica: each has a second reply behind it, which comes at once."""
+    level = Level("replicated", 1, 100)
+    level.wanted, level.command = 0, ("WAIT", 0, 1)
+    return level
+
+
+async def storm(
+    server: Any, namespace: str, n: int, clock: FakeClock, seed: int, own: bool, waits: bool
+) -> Counter[str]:
     """Cancels n calls; after each, witnesses are read whose balances never change."""
     seen: Counter[str] = Counter()
     async with opened(server, namespace, clock, own) as (store, driver, pool):
+        if waits:
+            driver.keep_to(waiting())
         made, k, turn = calls(store, seed), 0, seed
         while seen["cancelled"] < n:
             cut = CancelledAt(next(made), k, WAYS[turn % len(WAYS)])
@@ -138,14 +150,15 @@ async def storm(server: Any, namespace: str, n: int, clock: FakeClock, seed: int
     return seen
 
 
-def run(server: Any, namespace: str, n: int, seed: int = 0, *, own: bool = False) -> Counter[str]:
-    """Cancels n calls at every await point; the seed chooses way and first call, own keeps connections.
+def run(server: Any, namespace: str, n: int, seed: int = 0, *, own: bool = False, waits: bool = False) -> Counter[str]:
+    """Cancels n calls at every await point; the seed chooses way and first call, own keeps connections, waits has a
+    WAIT behind each change.
 
     Returns:
         ``cancelled``, ``wrong replies``, ``held before`` and ``held after`` the time to live, ``connections kept``.
     """
     clock = FakeClock()
-    seen = asyncio.run(storm(server, namespace, n, clock, seed, own))
+    seen = asyncio.run(storm(server, namespace, n, clock, seed, own, waits))
     clock.advance(seconds=_HOUR)
     with redis_store(server.url, clock, namespace=namespace) as store:
         while (store.sweep()).complete is False:

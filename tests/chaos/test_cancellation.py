@@ -26,6 +26,18 @@ def test_cancelled_at_every_await_point(server, namespace, record_property, own)
     assert seen["deepest"] >= 4, seen
 
 
+def test_cancelled_while_a_level_waits(server, namespace, record_property):
+    """Calls with a WAIT behind them have two replies outstanding: 0 wrong replies all the same."""
+    waits = server.client.info("commandstats").get("cmdstat_wait", {}).get("calls", 0)
+    seen = cancellation.run(server, namespace, 300, waits=True)
+    waits = server.client.info("commandstats")["cmdstat_wait"]["calls"] - waits
+    figure = f"{seen['cancelled']} calls cancelled with a WAIT behind them: {seen['wrong replies']} wrong replies"
+    record_property("figure", figure)
+    assert (seen["wrong replies"], seen["held after"], seen["connections kept"], seen["errors"]) == (0, 0, 0, 0), seen
+    assert seen["cancelled"] >= 300
+    assert waits >= 100
+
+
 def test_the_unprotected_control_reads_wrong_replies(server, record_property):
     """A connection that is kept after a cancelled call answers the next question with the last one's reply."""
     wrong = cancellation.unprotected(server, 100)

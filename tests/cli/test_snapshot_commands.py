@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import os
 import signal
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -76,19 +76,17 @@ def test_no_durations(run, url, text):
 
 def test_what_cannot_be_done_is_told(run, url, tmp_path, monkeypatch):
     """No server, no such database, nothing there, a missing extra: exit code 2 and what to do."""
-    away = CliRunner().invoke(app, ["restore", "--from", url])
-    assert (away.exit_code, "name a server with --redis" in away.output) == (2, True)
+    for words in (["restore", "--from", url], ["snapshot", "--to", url], ["verify", "--sql", url]):
+        away = CliRunner().invoke(app, words)
+        assert (away.exit_code, "name a server with --redis" in away.output.replace("\n", " ")) == (2, True)
     assert "nothing of namespace" in run("restore", "--from", url, code=2).output.replace("\n", " ")
     assert "cannot be opened" in run("snapshot", "--to", f"sqlite:///{tmp_path}/none/x.db", code=2).output
-    real = builtins.__import__
-
-    def missing(name, *args, **options):
-        if name.startswith("ducto_redis.durable"):
-            raise ModuleNotFoundError("No module named 'sqlalchemy'", name="sqlalchemy")
-        return real(name, *args, **options)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-    assert "ducto-redis[durable]" in run("restore", "--from", url, code=2).output
+    for name in [name for name in sys.modules if name.startswith(("sqlalchemy", "ducto_redis.durable"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("ducto_redis.durable")
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    for words in (("restore", "--from"), ("snapshot", "--to")):
+        assert "pip install 'ducto-redis[durable]'" in run(*words, url, code=2).output
 
 
 def test_redis_is_what_counts(run, server, namespace, url):

@@ -41,8 +41,8 @@ def charge_many(store, count, users=("alice", "acme/x/bob", "carol %:")):
         assert all(each.error_code is None for each in store.charge_many(items))
 
 
-def killed(work):
-    """Whether a forked process that does the work was ended by SIGKILL; it shares no connection with this one."""
+def ended(work):
+    """The exit code of a forked process that does the work: 1 when it failed, negative when a signal ended it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which the child leaves alone
         child = os.fork()
@@ -51,7 +51,12 @@ def killed(work):
             work()
         finally:
             os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def killed(work):
+    """Whether a forked process that does the work was ended by SIGKILL; it shares no connection with this one."""
+    return ended(work) == -signal.SIGKILL
 
 
 def dumped(server, namespace):

@@ -10,12 +10,21 @@ import pytest
 import redis
 import redis.asyncio
 from apis import Awaited
-from servers import RedisProcess
+from servers import RedisProcess, ReplicatedPair
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "chaos"))
 from proxy import Fault, Proxy, read_frame, words_of
 
-from ducto_redis import AsyncRedisStore, ConfigError, DurabilityNotMet, InvalidArgumentError, MemoryStore, RedisStore
+from ducto_redis import (
+    AsyncRedisStore,
+    ConfigError,
+    DurabilityNotMet,
+    InvalidArgumentError,
+    MemoryStore,
+    RedisStore,
+    RetryPolicy,
+    StoreUnavailable,
+)
 from ducto_redis.drivers.sync import SyncDriver
 
 
@@ -113,10 +122,10 @@ def test_settings_that_are_refused(make):
     ):  # fmt: skip
         with pytest.raises(InvalidArgumentError, match=r"durability|replicas"):
             make(url, **wrong)
-    for address, timeout_ms in ((url, 5_000), (f"{url}?socket_timeout=0.5", 500)):
-        with pytest.raises(ConfigError, match="shorter than the client's socket_timeout"):
+    for address, timeout_ms in ((url, 5_000), (f"{url}?socket_timeout=0.5", 301)):
+        with pytest.raises(ConfigError, match="200 ms shorter than the client's socket_timeout"):
             make(address, durability="replicated", durability_timeout_ms=timeout_ms)
-    make(f"{url}?socket_timeout=0.5", durability="replicated", durability_timeout_ms=499)
+    make(f"{url}?socket_timeout=0.5", durability="replicated", durability_timeout_ms=300)
     for level in ("aof", "fsync", "replicated"):
         with pytest.raises(ConfigError, match="neither disk nor replicas"):
             make("memory://", durability=level)
@@ -207,3 +216,16 @@ def test_script_and_wait_are_one_write(persistent, namespace):
             store.deduct("u", 1)
     assert len(Counting.writes) == 1
     assert [words[0] for words in newer.words] == [b"EVALSHA", b"WAITAOF"]
+
+
+def test_a_server_that_is_a_replica_is_not_now(open_store, namespace):
+    """Opened in the middle of a failover: not reached yet, as for any call, not a wrong configuration."""
+    pair = ReplicatedPair()
+    try:
+        with RedisStore.from_url(pair.primary.url, namespace=namespace) as store:
+            store.setup()
+        hurried = RetryPolicy(deadline_s=0.2)
+        with pytest.raises(StoreUnavailable, match="replica"):
+            open_store(pair.replica.url, "replicated", retry=hurried).setup(create=False)
+    finally:
+        pair.stop()

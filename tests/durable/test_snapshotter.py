@@ -8,6 +8,7 @@ import queue
 import threading
 
 import pytest
+from ledgers import ended
 
 from ducto_redis import AsyncRedisStore, ConfigError, RedisStore
 from ducto_redis.durable import AsyncSnapshotter, LedgerDrain, Restore, Snapshotter
@@ -173,6 +174,56 @@ def test_a_forked_child_goes_on_by_itself(server, store, database):
     assert waiting(store, server) == 0
     turns.end()
     snapshotter.close()
+
+
+class Asked:
+    """A lock that tells when somebody asks for it."""
+
+    def __init__(self, inner):
+        self._inner, self.asked = inner, threading.Event()
+
+    def acquire(self):
+        self.asked.set()
+        return self._inner.acquire()
+
+    def release(self):
+        self._inner.release()
+
+    __enter__ = acquire
+
+    def __exit__(self, *_):
+        self._inner.release()
+
+
+def test_a_fork_waits_for_the_end_of_a_run(store, database):
+    """Forked in the middle of a transaction the child would never get its lock; so it is forked behind it."""
+    clock = Clock()
+    passes = Passes(store, database.url, 1.0, clock)
+    inside, lock = threading.Event(), Asked(passes._running)
+    passes._running = lock
+
+    def hold(point):
+        if point == "written":
+            lock.asked.clear()
+            inside.set()
+            assert lock.asked.wait(30)
+
+    passes._drain.at_point = hold
+    work(store)
+    run = threading.Thread(target=passes.run)
+    run.start()
+    inside.wait()
+
+    def carry():
+        clock.now_ms += LEASE_MS + 1
+        passes._drain.at_point = lambda _point: None
+        work(store)
+        os._exit(0 if passes.run() else 2)
+
+    assert ended(carry) == 0
+    run.join()
+    assert database.rows("count(*)") == [(46,)]
+    passes.close()
 
 
 def test_a_task_drains_too(server, namespace, database):

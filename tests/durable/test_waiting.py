@@ -175,6 +175,11 @@ CHANGES = {
     "deduct": lambda store, _: store.deduct("u", 1),
     "deduct_credits": lambda store, hold: store.deduct_credits("u", hold, 1),
     "deduct_credits, refused": lambda store, hold: store.deduct_credits("u", hold, 10_000),
+    "deduct_credits, beyond the exact range": lambda store, hold: store.deduct_credits("u", hold, "900719925474.0991"),
+    "renew": lambda store, hold: store.renew("u", hold, 900),
+    "settle, a successor": lambda store, hold: store.settle("u", hold, 1, next_amount=1),
+    "set_payer": lambda store, _: store.set_payer("u", "u"),
+    "set_plan": lambda store, _: store.set_plan("u", None),
     "charge_many": lambda store, _: store.charge_many([ChargeItem(user_id="u", amount=1)]),
     "reserve_many": lambda store, _: store.reserve_many([ReserveItem(user_id="u", amount=1)]),
     "resolve": lambda store, _: store.resolve("u", "never"),
@@ -183,7 +188,10 @@ CHANGES = {
     "set_low_balance": lambda store, _: store.set_low_balance("u", 5),
     "set_rate_limit": lambda store, _: store.set_rate_limit("u", RateLimit("1/min")),
     "set_concurrency_limit": lambda store, _: store.set_concurrency_limit("u", ConcurrencyLimit(1)),
+    "remove_rate_limit": lambda store, _: store.remove_rate_limit("u", RateLimit("1/min")),
+    "remove_concurrency_limit": lambda store, _: store.remove_concurrency_limit("u", ConcurrencyLimit(1)),
     "set_defaults": lambda store, _: store.set_defaults([DefaultCap(cap_type="daily", limit=5)], [], level=3),
+    "remove_defaults": lambda store, _: store.remove_defaults(level=3),
     "setup": lambda store, _: store.setup(),
 }
 READS = {

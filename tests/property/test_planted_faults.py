@@ -10,7 +10,7 @@ from faults import FAULTS, hunt, is_found, planted
 QUICK = (
     "warnings refuse and denials warn", "spend does not roll up", "settle forgets its admitted part",
     "a direct charge is not gated", "others' holds are listed", "windows never roll", "memberships are not asked",
-    "a default cap stands beside an own one",
+    "a default cap stands beside an own one", "charges are made though the backlog is full",
 )  # fmt: skip
 
 

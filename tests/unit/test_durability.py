@@ -87,9 +87,12 @@ def test_the_count_is_compared(reached, enough):
 
 def test_refusals_promise_nothing():
     """Done promises, a refusal does not - but that of deduct_credits that freed its hold; of many, any of them."""
-    done, capped, poor, gone = [[code] for code in (0, Code.CAP_REACHED, Code.INSUFFICIENT_CREDITS, 21)]
+    codes = (0, Code.CAP_REACHED, Code.INSUFFICIENT_CREDITS, Code.LEASE_NOT_FOUND)
+    done, capped, poor, gone = [[code, 0, 0, 0, 0, 5, 10] for code in codes]
     assert [promises("settle", reply) for reply in (done, capped, poor, gone)] == [True, False, False, False]
     assert [promises("deduct_credits", reply) for reply in (done, capped, poor, gone)] == [True, True, True, False]
+    for freed, promised in ((10, True), (0, False)):  # beyond the exact range; not even looked for
+        assert promises("deduct_credits", [Code.INVALID_AMOUNT, 0, 0, 0, 0, 5, freed]) is promised
     assert promises("charge_many", [poor, done])
     assert not promises("charge_many", [poor, gone])
     Level("replicated", 1, 250).judge([call()], [poor], 0, ["refused"])
